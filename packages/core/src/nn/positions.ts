@@ -1,0 +1,136 @@
+/** Positions other than rotary: learned, sinusoidal, relative buckets (T5), ALiBi slopes. */
+
+import { checkChoice, checkFloats, checkInteger } from "../check";
+import { cos, log, pow, sin } from "../elementary";
+
+/**
+ * Rows of a learned position table [P, D]: out[T, D] for T positions, each shifted by `offset` (2 in BART and OPT).
+ *
+ * @throws RangeError for a position that the table does not have
+ * @example
+ * learnedPositions(table, [0, 1, 2], { width: 768 });
+ */
+export function learnedPositions(
+  table: Float32Array,
+  positions: readonly number[],
+  { width, offset = 0 }: { readonly width: number; readonly offset?: number },
+): Float32Array {
+  checkInteger("width", width, 1);
+  const rows = Math.floor(table.length / width);
+  checkFloats("table", table, rows * width, `[${rows}, ${width}]`);
+  const out = new Float32Array(positions.length * width);
+  positions.forEach((position, t) => {
+    const row = checkInteger(`positions[${t}] + offset`, position + offset, 0, rows - 1);
+    out.set(table.subarray(row * width, (row + 1) * width), t * width);
+  });
+  return out;
+}
+
+/**
+ * Sinusoidal positions [T, D] (Vaswani et al. 2017): sin and cos of p / theta^(2i/D), either side by side
+ * (`interleaved`, the paper) or sines first, then cosines (`half-split`, Marian and Pegasus).
+ *
+ * @example
+ * sinusoidalPositions([0, 1, 2], { width: 512 });
+ */
+export function sinusoidalPositions(
+  positions: readonly number[],
+  {
+    width,
+    theta = 10_000,
+    layout = "interleaved",
+  }: { readonly width: number; readonly theta?: number; readonly layout?: "interleaved" | "half-split" },
+): Float32Array {
+  checkInteger("width", width, 2);
+  if (width % 2 !== 0) throw new RangeError(`width: expected an even number, got ${width}`);
+  checkChoice("layout", layout, ["interleaved", "half-split"]);
+  const out = new Float32Array(positions.length * width);
+  const half = width / 2;
+  positions.forEach((position, t) => {
+    for (let i = 0; i < half; i++) {
+      const angle = position * pow(theta, -i / half);
+      const [sinAt, cosAt] = layout === "interleaved" ? [2 * i, 2 * i + 1] : [i, half + i];
+      out[t * width + sinAt] = sin(angle);
+      out[t * width + cosAt] = cos(angle);
+    }
+  });
+  return out;
+}
+
+/** Shape of T5's relative attention. */
+export interface RelativeBucketOptions {
+  /** Encoders: half of the buckets is for keys after the query. Decoders: those all share bucket 0. */
+  readonly bidirectional: boolean;
+  /** `relative_attention_num_buckets`, 32 in T5. */
+  readonly numBuckets: number;
+  /** `relative_attention_max_distance`, 128 in T5: further keys share the last bucket. */
+  readonly maxDistance: number;
+}
+
+/**
+ * T5's bucket of a distance (Raffel et al. 2020): one for each small distance, then logarithmically wider ones.
+ * The logarithm is rounded to float32 at each step as in the reference code, whose bucket edges depend on it.
+ *
+ * @param distance key position minus query position
+ */
+export function relativeBucket(distance: number, options: RelativeBucketOptions): number {
+  const { bidirectional, maxDistance } = options;
+  const buckets = bidirectional ? options.numBuckets / 2 : options.numBuckets;
+  const offset = bidirectional && distance > 0 ? buckets : 0;
+  const far = bidirectional ? Math.abs(distance) : Math.max(-distance, 0);
+  const exact = Math.floor(buckets / 2);
+  if (far < exact) return offset + far;
+  const f = Math.fround;
+  const share = f(f(log(f(far / exact))) / f(log(maxDistance / exact)));
+  return offset + Math.min(buckets - 1, exact + Math.floor(f(share * (buckets - exact))));
+}
+
+/**
+ * T5's relative bias by distance, for the kernels' `relative` form: [H, length], where index j holds the bias of
+ * distance j - origin. `table` is `relative_attention_bias.weight`, [numBuckets, H].
+ */
+export function relativeBias(
+  table: Float32Array,
+  {
+    heads,
+    length,
+    origin,
+    ...buckets
+  }: RelativeBucketOptions & { readonly heads: number; readonly length: number; readonly origin: number },
+): Float32Array {
+  checkFloats("table", table, buckets.numBuckets * heads, `[${buckets.numBuckets}, ${heads}]`);
+  const out = new Float32Array(heads * length);
+  for (let j = 0; j < length; j++) {
+    const bucket = relativeBucket(j - origin, buckets);
+    for (let h = 0; h < heads; h++) out[h * length + j] = table[bucket * heads + h];
+  }
+  return out;
+}
+
+/**
+ * ALiBi's slopes, one a head (Press et al. 2022): 2^(-8 (h+1) / H) for a power of two, and for other numbers of heads
+ * those of the next lower power, then every second one of the next higher.
+ *
+ * @example
+ * alibiSlopes(8)[0]; // 0.5
+ */
+export function alibiSlopes(heads: number): Float32Array {
+  checkInteger("heads", heads, 1);
+  const power = 2 ** Math.floor(Math.log2(heads));
+  const slope = (h: number, of: number) => pow(2, (-8 * (h + 1)) / of);
+  return Float32Array.from({ length: heads }, (_, h) =>
+    h < power ? slope(h, power) : slope(2 * (h - power), 2 * power),
+  );
+}
+
+/** ALiBi as the kernels' `relative` form: [H, length], slope times distance, for keys up to the query. */
+export function alibiBias(
+  heads: number,
+  { length, origin }: { readonly length: number; readonly origin: number },
+): Float32Array {
+  const slopes = alibiSlopes(heads);
+  return Float32Array.from(
+    { length: heads * length },
+    (_, i) => slopes[Math.floor(i / length)] * ((i % length) - origin),
+  );
+}
