@@ -170,7 +170,7 @@ export function erf(x: number): number {
  * (Abramowitz and Stegun 7.1.14). Relative error below 1e-13 down to the denormals.
  */
 export function erfc(x: number): number {
-  if (!(x > 2)) return 1 - erf(x);
+  if (!(x > 1.75)) return 1 - erf(x);
   if (x > 27.3) return 0;
   let fraction = 0;
   for (let n = 60; n >= 1; n--) fraction = n / 2 / (x + fraction);

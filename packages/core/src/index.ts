@@ -1,5 +1,6 @@
 /** The mathematics of transformer inference: memory, kernels, positions, caches, and functions on plain arrays. */
 
+export { checkInteger, checkOptions } from "./check";
 export { exp, log } from "./elementary";
 export {
   type AttentionOptions,

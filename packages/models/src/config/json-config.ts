@@ -1,0 +1,120 @@
+/** Reading a model's config.json: typed access in which a wrong value names its key. */
+
+import { ModelFileError, UnsupportedModelError } from "../errors";
+
+/** Bounds of a number in a config. */
+interface Bounds {
+  readonly min?: number;
+  readonly max?: number;
+}
+
+/**
+ * One JSON object of a config file. Keys are the file's own, in snake_case; an absent key and null are the same, as in
+ * Hugging Face's configs. A key without a fallback must be there.
+ */
+export class JsonConfig {
+  readonly file: string;
+  readonly #values: Readonly<Record<string, unknown>>;
+  readonly #path: string;
+
+  /** @param path where the object is inside of the file, for messages: "" or "rope_parameters." */
+  constructor(json: unknown, file: string, path = "") {
+    if (typeof json !== "object" || json === null || Array.isArray(json)) {
+      const where = path === "" ? "the file" : `config key "${path.slice(0, -1)}"`;
+      throw new ModelFileError(`${where}: expected a JSON object, got ${JSON.stringify(json)?.slice(0, 80)}`, { file });
+    }
+    this.#values = json as Readonly<Record<string, unknown>>;
+    this.file = file;
+    this.#path = path;
+  }
+
+  /** Keys that have a value. */
+  keys(): string[] {
+    return Object.keys(this.#values).filter((key) => this.has(key));
+  }
+
+  has(key: string): boolean {
+    return Object.hasOwn(this.#values, key) && this.#values[key] !== null;
+  }
+
+  integer<F = number>(key: string, bounds: Bounds = {}, fallback?: F): number | F {
+    const { min = 1, max = 2 ** 31 - 1 } = bounds;
+    if (!this.has(key) && fallback !== undefined) return fallback;
+    const value = this.#values[key];
+    if (typeof value !== "number" || !Number.isInteger(value) || value < min || value > max) {
+      throw this.wrong(key, `an integer from ${min} to ${max}`);
+    }
+    return value;
+  }
+
+  number<F = number>(key: string, bounds: Bounds = {}, fallback?: F): number | F {
+    const { min = -Number.MAX_VALUE, max = Number.MAX_VALUE } = bounds;
+    if (!this.has(key) && fallback !== undefined) return fallback;
+    const value = this.#values[key];
+    if (typeof value !== "number" || !(value >= min && value <= max)) {
+      throw this.wrong(key, bounds.min === undefined ? "a number" : `a number of at least ${min}`);
+    }
+    return value;
+  }
+
+  boolean(key: string, fallback: boolean): boolean {
+    if (!this.has(key)) return fallback;
+    const value = this.#values[key];
+    if (typeof value !== "boolean") throw this.wrong(key, "true or false");
+    return value;
+  }
+
+  string<F = string>(key: string, fallback?: F): string | F {
+    if (!this.has(key) && fallback !== undefined) return fallback;
+    const value = this.#values[key];
+    if (typeof value !== "string") throw this.wrong(key, "a string");
+    return value;
+  }
+
+  /** A string that must be one of the table's keys; gives what the table has for it. */
+  choice<T>(key: string, table: Readonly<Record<string, T>>, fallback?: string): T {
+    const value = this.string(key, fallback);
+    if (!Object.hasOwn(table, value)) throw this.unsupported(key, Object.keys(table));
+    return table[value] as T;
+  }
+
+  /** Positive numbers. */
+  numbers(key: string, length: number): number[] {
+    const value = this.#values[key];
+    const right = (x: unknown): x is number => typeof x === "number" && Number.isFinite(x) && x > 0;
+    if (!Array.isArray(value) || value.length !== length || !value.every(right)) {
+      throw this.wrong(key, `${length} positive numbers`);
+    }
+    return value;
+  }
+
+  /** One token id, several, or none. */
+  tokenIds(key: string): number[] {
+    if (!this.has(key)) return [];
+    const value = this.#values[key];
+    const ids: unknown[] = Array.isArray(value) ? value : [value];
+    if (!ids.every((id): id is number => typeof id === "number" && Number.isSafeInteger(id) && id >= 0)) {
+      throw this.wrong(key, "a token id or a list of them");
+    }
+    return ids;
+  }
+
+  object(key: string): JsonConfig {
+    return new JsonConfig(this.#values[key], this.file, `${this.#path}${key}.`);
+  }
+
+  /** The error for a value of the wrong form. */
+  wrong(key: string, expected: string): ModelFileError {
+    const got = this.has(key) ? JSON.stringify(this.#values[key])?.slice(0, 80) : "nothing";
+    return new ModelFileError(`config key "${this.#path}${key}": expected ${expected}, got ${got}`, {
+      file: this.file,
+    });
+  }
+
+  /** The error for a value that is well-formed and means something that we do not run. */
+  unsupported(key: string, supported: readonly string[]): UnsupportedModelError {
+    return new UnsupportedModelError(`config key "${this.#path}${key}":`, this.#values[key], supported, {
+      file: this.file,
+    });
+  }
+}

@@ -1,0 +1,118 @@
+/** Taps: keeping named intermediate values of a pass. */
+
+import type { Address, Arena } from "@qkv/core";
+import type { Segment } from "./network";
+
+/** An array with its shape, row-major. */
+export interface Tensor {
+  readonly data: Float32Array;
+  readonly shape: readonly number[];
+}
+
+/**
+ * The names that patterns select. `*` stands for one or more characters: "layers.*.output" selects every layer's.
+ *
+ * @throws RangeError for a pattern that selects nothing
+ */
+export function selectTaps(patterns: readonly string[], names: readonly string[]): ReadonlySet<string> {
+  const selected = new Set<string>();
+  for (const pattern of patterns) {
+    const found = names.filter((name) => matches(pattern, name));
+    if (found.length === 0) {
+      throw new RangeError(`capture: nothing is called "${pattern}"; there are ${summary(names)}`);
+    }
+    for (const name of found) selected.add(name);
+  }
+  return selected;
+}
+
+/** Glob matching without a regular expression: what stands between two stars is searched for from left to right. */
+function matches(pattern: string, name: string): boolean {
+  const [head, ...rest] = pattern.split("*") as [string, ...string[]];
+  if (rest.length === 0) return pattern === name;
+  if (!name.startsWith(head)) return false;
+  let at = head.length;
+  const tail = rest.pop() as string;
+  for (const part of rest) {
+    const found = name.indexOf(part, at + 1);
+    if (found < 0) return false;
+    at = found + part.length;
+  }
+  return name.endsWith(tail) && name.length - tail.length > at;
+}
+
+/** Names with their numbers folded: "layers.{i}.output" once. */
+function summary(names: readonly string[]): string {
+  return [...new Set(names.map((name) => name.replace(/\d+/g, "{i}")))].join(", ");
+}
+
+/** Collects the selected taps of one pass, for each of its sequences, over all chunks. */
+export class Capture {
+  readonly #names: ReadonlySet<string>;
+  readonly #lengths: readonly number[];
+  readonly #starts: readonly number[];
+  readonly #tensors: Map<string, Tensor>[];
+  readonly #arena: Arena;
+
+  /**
+   * @param sequences for each, how many positions the pass adds, and how many its cache held before
+   */
+  constructor(
+    names: ReadonlySet<string>,
+    sequences: readonly { readonly length: number; readonly start: number }[],
+    arena: Arena,
+  ) {
+    this.#names = names;
+    this.#lengths = sequences.map((s) => s.length);
+    this.#starts = sequences.map((s) => s.start);
+    this.#tensors = sequences.map(() => new Map());
+    this.#arena = arena;
+  }
+
+  /** Whether a tap is wanted. */
+  wants(name: string): boolean {
+    return this.#names.has(name);
+  }
+
+  /** Takes rows [N, width] that all segments share, in their order. */
+  rows(name: string, segments: readonly Segment[], address: Address, width: number): void {
+    if (!this.wants(name)) return;
+    let row = 0;
+    for (const { sequence, ids, cache } of segments) {
+      const { data } = this.#tensor(name, sequence, [this.#lengths[sequence] ?? 0, width]);
+      const first = cache.length - (this.#starts[sequence] ?? 0);
+      data.set(this.#arena.f32(address + 4 * row * width, ids.length * width), first * width);
+      row += ids.length;
+    }
+  }
+
+  /** Takes the attention weights of one query over the keys up to it, [H, 1, keyCount]. */
+  probs(name: string, sequence: number, position: number, address: Address, heads: number, keyCount: number): void {
+    const queries = this.#lengths[sequence] ?? 0;
+    const start = this.#starts[sequence] ?? 0;
+    const keys = start + queries;
+    const { data } = this.#tensor(name, sequence, [heads, queries, keys]);
+    const weights = this.#arena.f32(address, heads * keyCount);
+    for (let h = 0; h < heads; h++) {
+      data.set(weights.subarray(h * keyCount, (h + 1) * keyCount), (h * queries + position - start) * keys);
+    }
+  }
+
+  /** What was captured of a sequence, in the order in which it was computed. */
+  take(sequence: number): Record<string, Tensor> {
+    return Object.fromEntries(this.#tensors[sequence] ?? []);
+  }
+
+  #tensor(name: string, sequence: number, shape: readonly number[]): Tensor {
+    const tensors = this.#tensors[sequence] as Map<string, Tensor>;
+    let tensor = tensors.get(name);
+    if (tensor === undefined) {
+      tensor = {
+        data: new Float32Array(shape.reduce((product, n) => product * n, 1)),
+        shape,
+      };
+      tensors.set(name, tensor);
+    }
+    return tensor;
+  }
+}

@@ -1,0 +1,49 @@
+/** What a decoder-only architecture gives: the part of a model that is its own page. */
+
+import type { Address, Arena, KvCache } from "@qkv/core";
+import type { Capture } from "./capture";
+
+/** Some new positions of one sequence. */
+export interface Segment {
+  /** Which sequence of the pass this is. */
+  readonly sequence: number;
+  readonly ids: readonly number[];
+  /** Its past; receives the new keys and values. */
+  readonly cache: KvCache;
+  /**
+   * How many positions the whole pass reaches in this sequence, of which the segment may be a chunk. Rotary scalings
+   * that go by length choose their table by it.
+   */
+  readonly reach: number;
+}
+
+/**
+ * A decoder: rows of new positions in, rows of hidden states out. It holds weights and scratch layouts, no state.
+ *
+ * @typeParam Scratch addresses of the buffers of one pass; opaque to the caller, who keeps one for each pass under way
+ */
+export interface DecoderNetwork<Scratch = unknown> {
+  readonly arena: Arena;
+  readonly vocabSize: number;
+  /** Positions that the model was made for; Infinity where its rotary scaling grows with the text. */
+  readonly maxPositions: number;
+  /** Every name that can be captured, "logits" aside. */
+  readonly taps: readonly string[];
+
+  /** A cache for so many positions. */
+  createCache(capacity: number): KvCache;
+  /** Buffers for a pass of at most `chunkRows` rows. */
+  createScratch(): Scratch;
+
+  /**
+   * Runs the rows of all segments, at most CHUNK_ROWS together, and leaves their final hidden states in the scratch.
+   * Yields after each layer, so that a caller can let others run; caches are advanced at the end.
+   */
+  forward(scratch: Scratch, segments: readonly Segment[], capture: Capture | null): Generator<void, void>;
+
+  /** Logits of one row of the last `forward`: an address of [V] floats, valid until the next call. */
+  logits(scratch: Scratch, row: number): Address;
+}
+
+/** Rows of one chunk: what scratch buffers are made for. Longer passes run in several, with the same result. */
+export const CHUNK_ROWS = 64;

@@ -1,0 +1,74 @@
+/** The two ways in which a model from outside fails: its file is damaged, or it is sound and not something that qkv runs. */
+
+/** Text from a file is shown up to this length: enough to recognise a name, short enough for one line. */
+const MAX_SHOWN = 200;
+
+/**
+ * Text that came from a file, made safe to print: control characters (which could drive a terminal) are escaped, and
+ * what is very long is cut.
+ */
+export function printable(text: string): string {
+  const cut = text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN)}…` : text;
+  return cut.replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, (c) => `\\u{${c.codePointAt(0)!.toString(16)}}`);
+}
+
+/** A value from a file as JSON (a bigint as its digits), made safe to print. */
+export function shown(value: unknown): string {
+  return printable(typeof value === "bigint" ? `${value}` : (JSON.stringify(value) ?? String(value)));
+}
+
+function place(at: { file?: string | undefined; tensor?: string | undefined }): string {
+  const file = at.file === undefined ? "" : `${printable(at.file)}: `;
+  return at.tensor === undefined ? file : `${file}tensor "${printable(at.tensor)}": `;
+}
+
+/**
+ * A file from outside that is damaged, mislabelled or hostile.
+ * The message is `file: problem` or `file: tensor "name": problem`.
+ */
+export class ModelFileError extends Error {
+  override readonly name = "ModelFileError";
+  /** The file's path within its source. */
+  readonly file: string;
+  /** The tensor that is concerned, null where it is the file as a whole. */
+  readonly tensor: string | null;
+
+  constructor(problem: string, at: { file: string; tensor?: string | undefined }, options?: ErrorOptions) {
+    super(`${place(at)}${problem}`, options);
+    this.file = at.file;
+    this.tensor = at.tensor ?? null;
+  }
+}
+
+/**
+ * Something real that qkv does not run (yet).
+ * The message names the thing, its value and what is supported: `file: dtype "I64" is not supported (supported: F32, F16); hint`.
+ */
+export class UnsupportedModelError extends Error {
+  override readonly name = "UnsupportedModelError";
+  /** What has the value: a config key, "dtype", "file format". */
+  readonly thing: string;
+  readonly value: unknown;
+  readonly supported: readonly string[];
+  readonly file: string | null;
+  readonly tensor: string | null;
+
+  constructor(
+    thing: string,
+    value: unknown,
+    supported: readonly string[],
+    at: {
+      file?: string | undefined;
+      tensor?: string | undefined;
+      hint?: string | undefined;
+    } = {},
+  ) {
+    const hint = at.hint === undefined ? "" : `; ${at.hint}`;
+    super(`${place(at)}${thing} ${shown(value)} is not supported (supported: ${supported.join(", ")})${hint}`);
+    this.thing = thing;
+    this.value = value;
+    this.supported = supported;
+    this.file = at.file ?? null;
+    this.tensor = at.tensor ?? null;
+  }
+}

@@ -1,0 +1,177 @@
+/** LLaMA as GGUF files hold it: metadata to config, ggml's tensor names to Hugging Face's. */
+
+import type { RopeScaling } from "@qkv/core";
+import { yarnAttentionFactor } from "@qkv/core";
+import { JsonConfig } from "../config/json-config";
+import { ModelFileError, UnsupportedModelError } from "../errors";
+import type { CheckedSource } from "../files/checked";
+import type { Gguf } from "../formats/gguf";
+import { readTensor } from "../formats/tensor";
+import type { CheckpointTensor } from "../weights/weights";
+import type { LlamaConfig } from "./llama";
+
+/** Names of whole-model tensors. */
+const MODEL_TENSORS: Readonly<Record<string, string>> = {
+  "token_embd.weight": "model.embed_tokens.weight",
+  "output_norm.weight": "model.norm.weight",
+  "output.weight": "lm_head.weight",
+};
+
+/** What follows "blk.{i}." and, in its place, "model.layers.{i}.". */
+const LAYER_TENSORS: Readonly<Record<string, string>> = {
+  attn_norm: "input_layernorm",
+  attn_q: "self_attn.q_proj",
+  attn_k: "self_attn.k_proj",
+  attn_v: "self_attn.v_proj",
+  attn_output: "self_attn.o_proj",
+  ffn_norm: "post_attention_layernorm",
+  ffn_gate: "mlp.gate_proj",
+  ffn_up: "mlp.up_proj",
+  ffn_down: "mlp.down_proj",
+};
+
+/** Divisors of the rotary frequencies, of Llama 3's scaling: part of the config, not of the weights. */
+const ROPE_FACTORS = "rope_freqs.weight";
+
+/** Metadata under "llama." whose value must be this, or absent: we do not run the others. */
+const FIXED: Readonly<Record<string, number>> = {
+  "llama.expert_count": 0,
+  "llama.expert_used_count": 0,
+};
+
+/** Config and tensors of a GGUF file whose `general.architecture` is "llama". */
+export async function readLlamaGguf(
+  gguf: Gguf,
+  files: CheckedSource,
+  file: string,
+): Promise<{ config: LlamaConfig; tensors: Map<string, CheckpointTensor> }> {
+  // The keys are read like those of a JSON config: same checks, same messages.
+  const json = new JsonConfig(Object.fromEntries(gguf.metadata), file);
+  for (const [key, value] of Object.entries(FIXED)) {
+    if (json.has(key) && json.integer(key, { min: 0 }) !== value) throw json.unsupported(key, [String(value)]);
+  }
+  const embedding = gguf.tensors.get("token_embd.weight");
+  if (embedding === undefined || embedding.shape.length !== 2) {
+    throw new ModelFileError("missing, or not a matrix: every LLaMA has one", {
+      file,
+      tensor: "token_embd.weight",
+    });
+  }
+  const [vocabSize, hiddenSize] = embedding.shape as [number, number];
+  const numAttentionHeads = json.integer("llama.attention.head_count");
+  const numKeyValueHeads = json.integer("llama.attention.head_count_kv", {}, numAttentionHeads);
+  if (numAttentionHeads % numKeyValueHeads !== 0) {
+    throw json.wrong("llama.attention.head_count_kv", `a divisor of llama.attention.head_count ${numAttentionHeads}`);
+  }
+  if (json.integer("llama.embedding_length") !== hiddenSize) {
+    throw json.wrong("llama.embedding_length", `${hiddenSize}, the width of token_embd.weight`);
+  }
+  const headDim = json.integer("llama.attention.key_length", { min: 2 }, hiddenSize / numAttentionHeads);
+  if (headDim % 2 !== 0) throw json.wrong("llama.attention.key_length", "an even number, for rotary pairs");
+  for (const key of ["llama.attention.value_length", "llama.rope.dimension_count"]) {
+    if (json.integer(key, {}, headDim) !== headDim) throw json.unsupported(key, [`${headDim}, the width of a head`]);
+  }
+  const maxPositionEmbeddings = json.integer("llama.context_length");
+  const config: LlamaConfig = {
+    vocabSize,
+    hiddenSize,
+    intermediateSize: json.integer("llama.feed_forward_length"),
+    numHiddenLayers: json.integer("llama.block_count"),
+    numAttentionHeads,
+    numKeyValueHeads,
+    headDim,
+    hiddenAct: "silu",
+    rmsNormEps: json.number("llama.attention.layer_norm_rms_epsilon", {
+      min: 0,
+    }),
+    maxPositionEmbeddings,
+    rope: {
+      theta: json.number("llama.rope.freq_base", { min: 1 }, 10_000),
+      rotaryDim: headDim,
+      scaling: await ropeScaling(json, gguf, files, maxPositionEmbeddings, headDim),
+    },
+    // The format has no keys for these three; the tensors are what says it.
+    attentionBias: gguf.tensors.has("blk.0.attn_q.bias"),
+    mlpBias: gguf.tensors.has("blk.0.ffn_gate.bias"),
+    tieWordEmbeddings: !gguf.tensors.has("output.weight"),
+  };
+  return {
+    config,
+    tensors: renamed(gguf, numAttentionHeads, numKeyValueHeads),
+  };
+}
+
+/** The tensors under Hugging Face's names. Unknown ones keep theirs, to be reported as unread under it. */
+function renamed(gguf: Gguf, heads: number, kvHeads: number): Map<string, CheckpointTensor> {
+  const tensors = new Map<string, CheckpointTensor>();
+  for (const [name, tensor] of gguf.tensors) {
+    if (name === ROPE_FACTORS) continue;
+    const block = /^blk\.(\d+)\.(\w+)\.(weight|bias)$/.exec(name);
+    const inLayer = block === null ? undefined : LAYER_TENSORS[block[2] as string];
+    if (block === null || inLayer === undefined) {
+      tensors.set(MODEL_TENSORS[name] ?? name, tensor);
+      continue;
+    }
+    const interleavedHeads = block[2] === "attn_q" ? heads : block[2] === "attn_k" ? kvHeads : undefined;
+    const entry = interleavedHeads === undefined ? tensor : { ...tensor, interleavedHeads };
+    tensors.set(`model.layers.${block[1]}.${inLayer}.${block[3]}`, entry);
+  }
+  return tensors;
+}
+
+async function ropeScaling(
+  json: JsonConfig,
+  gguf: Gguf,
+  files: CheckedSource,
+  maxPositionEmbeddings: number,
+  headDim: number,
+): Promise<RopeScaling> {
+  const type = json.string("llama.rope.scaling.type", "none");
+  const factors = gguf.tensors.get(ROPE_FACTORS);
+  if (factors !== undefined) {
+    if (type !== "none") throw json.unsupported("llama.rope.scaling.type", [`none, beside ${ROPE_FACTORS}`]);
+    if (factors.shape.length !== 1 || factors.shape[0] !== headDim / 2) {
+      throw new ModelFileError(`expected shape [${headDim / 2}], half of a head, got [${factors.shape.join(", ")}]`, {
+        file: json.file,
+        tensor: ROPE_FACTORS,
+      });
+    }
+    const values = new Float32Array(headDim / 2);
+    await readTensor(files, factors, values);
+    if (!values.every((value) => Number.isFinite(value) && value > 0)) {
+      throw new ModelFileError("expected positive numbers", {
+        file: json.file,
+        tensor: ROPE_FACTORS,
+      });
+    }
+    return { type: "factors", factors: [...values] };
+  }
+  // Before the scaling keys there was one number, which divides the positions.
+  const scale = json.number("llama.rope.scale_linear", { min: Number.MIN_VALUE }, 1);
+  const factor = json.number("llama.rope.scaling.factor", { min: Number.MIN_VALUE }, scale);
+  switch (type) {
+    case "none":
+      return scale === 1 ? { type: "default" } : { type: "linear", factor: scale };
+    case "linear":
+      return { type: "linear", factor };
+    case "yarn": {
+      for (const key of json.keys())
+        if (key.startsWith("llama.rope.scaling.yarn_")) throw json.unsupported(key, ["none"]);
+      return {
+        type: "yarn",
+        factor,
+        originalMaxPositionEmbeddings: json.integer(
+          "llama.rope.scaling.original_context_length",
+          {},
+          maxPositionEmbeddings,
+        ),
+        betaFast: 32, // llama.cpp's, which the format does not store
+        betaSlow: 1,
+        attentionFactor: json.number("llama.rope.scaling.attn_factor", { min: 0 }, 1) * yarnAttentionFactor(factor),
+        truncate: true,
+      };
+    }
+    default:
+      throw new UnsupportedModelError("llama.rope.scaling.type", type, ["none", "linear", "yarn"], { file: json.file });
+  }
+}

@@ -1,0 +1,350 @@
+/**
+ * LLaMA (Touvron et al. 2023), and what shares its computation: Llama 1, 2, 3, SmolLM2, TinyStories.
+ * Checked against transformers' `LlamaForCausalLM` at every tap.
+ *
+ * D hiddenSize, H numAttentionHeads, G numKeyValueHeads, K headDim, F intermediateSize, V vocabSize, R rotary width;
+ * N rows of a pass, whatever sequences they belong to.
+ */
+
+import {
+  type Activation,
+  type Address,
+  type Arena,
+  type AttentionCall,
+  CAUSAL,
+  type Kernels,
+  KvCache,
+  type Linear,
+  type Matrix,
+  type RmsNorm,
+  type RopeConfig,
+  ropeAngles,
+  ropeFrequencies,
+} from "@qkv/core";
+import { ACTIVATION_NAMES } from "../config/activation";
+import type { JsonConfig } from "../config/json-config";
+import { parseRope } from "../config/rope";
+import type { Capture } from "../decoder/capture";
+import { CHUNK_ROWS, type DecoderNetwork, type Segment } from "../decoder/network";
+import type { Weights } from "../weights/weights";
+
+// ---- Config
+
+export interface LlamaConfig {
+  readonly vocabSize: number;
+  readonly hiddenSize: number;
+  readonly intermediateSize: number;
+  readonly numHiddenLayers: number;
+  readonly numAttentionHeads: number;
+  readonly numKeyValueHeads: number;
+  readonly headDim: number;
+  readonly hiddenAct: Activation;
+  readonly rmsNormEps: number;
+  readonly maxPositionEmbeddings: number;
+  readonly rope: RopeConfig;
+  /** q, k, v and o have biases. */
+  readonly attentionBias: boolean;
+  /** gate, up and down have biases. */
+  readonly mlpBias: boolean;
+  /** The head is the embedding's transpose. */
+  readonly tieWordEmbeddings: boolean;
+}
+
+/** Parses config.json, with transformers' defaults for what older files leave out. */
+export function parseLlamaConfig(json: JsonConfig): LlamaConfig {
+  const hiddenSize = json.integer("hidden_size");
+  const numAttentionHeads = json.integer("num_attention_heads");
+  const numKeyValueHeads = json.integer("num_key_value_heads", {}, numAttentionHeads);
+  if (numAttentionHeads % numKeyValueHeads !== 0) {
+    throw json.wrong("num_key_value_heads", `a divisor of num_attention_heads ${numAttentionHeads}`);
+  }
+  if (!json.has("head_dim") && hiddenSize % numAttentionHeads !== 0) {
+    throw json.wrong("num_attention_heads", `a divisor of hidden_size ${hiddenSize}`);
+  }
+  const headDim = json.integer("head_dim", { min: 2 }, hiddenSize / numAttentionHeads);
+  if (headDim % 2 !== 0) throw json.wrong("head_dim", "an even number, for rotary pairs");
+  const maxPositionEmbeddings = json.integer("max_position_embeddings", {}, 2048);
+  return {
+    vocabSize: json.integer("vocab_size"),
+    hiddenSize,
+    intermediateSize: json.integer("intermediate_size"),
+    numHiddenLayers: json.integer("num_hidden_layers"),
+    numAttentionHeads,
+    numKeyValueHeads,
+    headDim,
+    hiddenAct: json.choice("hidden_act", ACTIVATION_NAMES, "silu"),
+    rmsNormEps: json.number("rms_norm_eps", { min: 0 }, 1e-6),
+    maxPositionEmbeddings,
+    rope: parseRope(json, headDim, maxPositionEmbeddings),
+    attentionBias: json.boolean("attention_bias", false),
+    mlpBias: json.boolean("mlp_bias", false),
+    tieWordEmbeddings: json.boolean("tie_word_embeddings", false),
+  };
+}
+
+// ---- Weights
+
+interface LlamaLayer {
+  readonly inputNorm: RmsNorm;
+  readonly q: Linear; // [H*K, D]
+  readonly k: Linear; // [G*K, D]
+  readonly v: Linear; // [G*K, D]
+  readonly o: Linear; // [D, H*K]
+  readonly postAttentionNorm: RmsNorm;
+  readonly gate: Linear; // [F, D]
+  readonly up: Linear; // [F, D]
+  readonly down: Linear; // [D, F]
+  readonly probsTap: string;
+  readonly outputTap: string;
+}
+
+interface LlamaWeights {
+  readonly embedTokens: Matrix; // [V, D]
+  readonly layers: readonly LlamaLayer[];
+  readonly norm: RmsNorm;
+  readonly lmHead: Matrix; // [V, D]
+}
+
+function layerWeights(w: Weights, c: LlamaConfig, layer: number): LlamaLayer {
+  const { hiddenSize: D, intermediateSize: F, numAttentionHeads: H, numKeyValueHeads: G, headDim: K } = c;
+  const attention = w.at("self_attn");
+  const mlp = w.at("mlp");
+  const bias = c.attentionBias;
+  return {
+    inputNorm: w.rmsNorm("input_layernorm", D, c.rmsNormEps),
+    q: attention.linear("q_proj", H * K, D, { bias }),
+    k: attention.linear("k_proj", G * K, D, { bias }),
+    v: attention.linear("v_proj", G * K, D, { bias }),
+    o: attention.linear("o_proj", D, H * K, { bias }),
+    postAttentionNorm: w.rmsNorm("post_attention_layernorm", D, c.rmsNormEps),
+    gate: mlp.linear("gate_proj", F, D, { bias: c.mlpBias }),
+    up: mlp.linear("up_proj", F, D, { bias: c.mlpBias }),
+    down: mlp.linear("down_proj", D, F, { bias: c.mlpBias }),
+    probsTap: `layers.${layer}.attention.probs`,
+    outputTap: `layers.${layer}.output`,
+  };
+}
+
+function modelWeights(root: Weights, c: LlamaConfig): LlamaWeights {
+  const w = root.at("model");
+  const embedTokens = w.embedding("embed_tokens", c.vocabSize, c.hiddenSize);
+  const layers: LlamaLayer[] = [];
+  for (let i = 0; i < c.numHiddenLayers; i++) {
+    layers.push(layerWeights(w.at(`layers.${i}`), c, i));
+    // Old checkpoints saved the frequencies, which follow from the config.
+    w.skip(`layers.${i}.self_attn.rotary_emb.inv_freq`);
+  }
+  const norm = w.rmsNorm("norm", c.hiddenSize, c.rmsNormEps);
+  // A tied model's file may hold the head too, as a copy: transformers takes the embedding.
+  if (c.tieWordEmbeddings) root.skip("lm_head.weight");
+  const lmHead = c.tieWordEmbeddings ? embedTokens : root.matrix("lm_head.weight", c.vocabSize, c.hiddenSize);
+  root.finish();
+  return { embedTokens, layers, norm, lmHead };
+}
+
+// ---- State of a pass
+
+interface LlamaScratch {
+  readonly x: Address; // [N, D] the residual stream
+  readonly normed: Address; // [N, D]
+  readonly q: Address; // [N, H*K]
+  readonly attended: Address; // [N, H*K]
+  readonly projected: Address; // [N, D] what attention or MLP adds to x
+  readonly gate: Address; // [N, F]
+  readonly up: Address; // [N, F]
+  readonly cos: Address; // [N, R/2]
+  readonly sin: Address; // [N, R/2]
+  readonly logits: Address; // [V]
+  readonly attention: AttentionCall;
+}
+
+// ---- The model
+
+export class Llama implements DecoderNetwork<LlamaScratch> {
+  readonly config: LlamaConfig;
+  readonly arena: Arena;
+  readonly vocabSize: number;
+  readonly maxPositions: number;
+  readonly taps: readonly string[];
+  readonly #kernels: Kernels;
+  readonly #weights: LlamaWeights;
+  /** [H, 1, S] of a captured query; made when first asked for. */
+  #probs: { address: Address; keys: number } | null = null;
+
+  /** Lays out the weights; throws where the checkpoint does not fit the config. `weights.read` brings the numbers. */
+  constructor(config: LlamaConfig, weights: Weights, kernels: Kernels) {
+    this.config = config;
+    this.#kernels = kernels;
+    this.arena = kernels.arena;
+    this.#weights = modelWeights(weights, config);
+    this.vocabSize = config.vocabSize;
+    this.maxPositions =
+      config.rope.scaling.type === "dynamic" ? Number.POSITIVE_INFINITY : config.maxPositionEmbeddings;
+    const layerTaps = this.#weights.layers.flatMap((layer) => [layer.probsTap, layer.outputTap]);
+    this.taps = ["embeddings", ...layerTaps, "final"];
+  }
+
+  createCache(capacity: number): KvCache {
+    const { numHiddenLayers: layers, numKeyValueHeads: kvHeads, headDim } = this.config;
+    return new KvCache({ layers, kvHeads, headDim, capacity }, this.arena);
+  }
+
+  createScratch(): LlamaScratch {
+    const {
+      hiddenSize: D,
+      intermediateSize: F,
+      numAttentionHeads: H,
+      numKeyValueHeads,
+      headDim: K,
+      rope,
+    } = this.config;
+    const rows = (width: number) => this.arena.allocate(4 * CHUNK_ROWS * width, "scratch");
+    return {
+      x: rows(D),
+      normed: rows(D),
+      q: rows(H * K),
+      attended: rows(H * K),
+      projected: rows(D),
+      gate: rows(F),
+      up: rows(F),
+      cos: rows(rope.rotaryDim / 2),
+      sin: rows(rope.rotaryDim / 2),
+      logits: this.arena.allocate(4 * this.config.vocabSize, "scratch"),
+      attention: {
+        heads: H,
+        kvHeads: numKeyValueHeads,
+        headDim: K,
+        scale: 1 / Math.sqrt(K),
+        softCap: null,
+        mask: CAUSAL,
+        bias: null,
+        // Set anew for every segment:
+        q: 0,
+        keys: 0,
+        values: 0,
+        queries: 0,
+        keyCount: 0,
+        position: 0,
+        probs: null,
+      },
+    };
+  }
+
+  *forward(s: LlamaScratch, segments: readonly Segment[], capture: Capture | null): Generator<void, void> {
+    const { hiddenSize: D, rmsNormEps } = this.config;
+    const { embedTokens, layers, norm } = this.#weights;
+    const k = this.#kernels;
+    const ids = segments.flatMap((segment) => segment.ids);
+    const N = ids.length;
+
+    k.embedding(s.x, embedTokens, ids);
+    capture?.rows("embeddings", segments, s.x, D);
+    this.#angles(s, segments);
+
+    for (const [i, layer] of layers.entries()) {
+      // x += attention(norm(x))
+      k.rmsNorm(s.normed, s.x, layer.inputNorm.weight, N, D, rmsNormEps);
+      this.#attention(i, layer, s, segments, capture);
+      k.add(s.x, s.x, s.projected, N * D);
+
+      // x += mlp(norm(x))
+      k.rmsNorm(s.normed, s.x, layer.postAttentionNorm.weight, N, D, rmsNormEps);
+      this.#mlp(layer, s, N);
+      k.add(s.x, s.x, s.projected, N * D);
+
+      capture?.rows(layer.outputTap, segments, s.x, D);
+      yield;
+    }
+
+    k.rmsNorm(s.normed, s.x, norm.weight, N, D, rmsNormEps);
+    capture?.rows("final", segments, s.normed, D);
+    for (const { cache, ids } of segments) cache.advance(ids.length);
+  }
+
+  logits(s: LlamaScratch, row: number): Address {
+    this.#kernels.matmul(s.logits, s.normed + 4 * row * this.config.hiddenSize, this.#weights.lmHead, null, 1);
+    return s.logits;
+  }
+
+  /** projected = o(attention(rope(q), rope(k), v)), each segment over its own cache. */
+  #attention(
+    index: number,
+    layer: LlamaLayer,
+    s: LlamaScratch,
+    segments: readonly Segment[],
+    capture: Capture | null,
+  ): void {
+    const { numAttentionHeads: H, numKeyValueHeads: G, headDim: K, hiddenSize: D, rope } = this.config;
+    const k = this.#kernels;
+    const R = rope.rotaryDim;
+    let row = 0;
+    for (const { sequence, ids, cache } of segments) {
+      const T = ids.length;
+      const position = cache.length;
+      const normed = s.normed + 4 * row * D;
+      const q = s.q + 4 * row * H * K;
+      const angles = 4 * row * (R / 2);
+      // k and v are written where they stay
+      const key = cache.keyRow(index, position);
+      k.matmul(q, normed, layer.q.weight, layer.q.bias, T);
+      k.matmul(key, normed, layer.k.weight, layer.k.bias, T);
+      k.matmul(cache.valueRow(index, position), normed, layer.v.weight, layer.v.bias, T);
+      k.rope(q, s.cos + angles, s.sin + angles, T, H, K, R, "half-split");
+      k.rope(key, s.cos + angles, s.sin + angles, T, G, K, R, "half-split");
+
+      const call = s.attention;
+      call.q = q;
+      call.keys = cache.keyRow(index, 0);
+      call.values = cache.valueRow(index, 0);
+      call.queries = T;
+      call.keyCount = position + T;
+      call.position = position;
+      k.attention(s.attended + 4 * row * H * K, call);
+      if (capture?.wants(layer.probsTap)) this.#captureProbs(layer.probsTap, s, row, sequence, T, capture);
+      row += T;
+    }
+    k.matmul(s.projected, s.attended, layer.o.weight, layer.o.bias, row);
+  }
+
+  /** projected = down(act(gate(x)) * up(x)). */
+  #mlp(layer: LlamaLayer, s: LlamaScratch, N: number): void {
+    const k = this.#kernels;
+    k.matmul(s.gate, s.normed, layer.gate.weight, layer.gate.bias, N);
+    k.matmul(s.up, s.normed, layer.up.weight, layer.up.bias, N);
+    k.gate(s.gate, s.gate, s.up, N * this.config.intermediateSize, this.config.hiddenAct);
+    k.matmul(s.projected, s.gate, layer.down.weight, layer.down.bias, N);
+  }
+
+  /** cos and sin of every row's position: once a pass, all layers share them. */
+  #angles(s: LlamaScratch, segments: readonly Segment[]): void {
+    const half = this.config.rope.rotaryDim / 2;
+    let row = 0;
+    for (const { ids, cache, reach } of segments) {
+      const positions = ids.map((_, t) => cache.length + t);
+      const cos = this.arena.f32(s.cos + 4 * row * half, ids.length * half);
+      const sin = this.arena.f32(s.sin + 4 * row * half, ids.length * half);
+      ropeAngles(ropeFrequencies(this.config.rope, reach), positions, cos, sin);
+      row += ids.length;
+    }
+  }
+
+  /** Attention once more, a query at a time, for its weights: a whole [H, T, S] need not fit beside the model. */
+  #captureProbs(tap: string, s: LlamaScratch, firstRow: number, sequence: number, T: number, capture: Capture): void {
+    const { numAttentionHeads: H, headDim: K } = this.config;
+    const { keyCount, position, q } = s.attention;
+    if (this.#probs === null || this.#probs.keys < keyCount) {
+      const keys = Math.max(keyCount, 2 * (this.#probs?.keys ?? 256));
+      this.#probs = {
+        address: this.arena.allocate(4 * H * keys, "scratch"),
+        keys,
+      };
+    }
+    const call = { ...s.attention, queries: 1, probs: this.#probs.address };
+    for (let t = 0; t < T; t++) {
+      call.q = q + 4 * t * H * K;
+      call.position = position + t;
+      this.#kernels.attention(s.attended + 4 * (firstRow + t) * H * K, call);
+      capture.probs(tap, sequence, position + t, call.probs, H, keyCount);
+    }
+  }
+}

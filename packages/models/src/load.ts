@@ -1,0 +1,184 @@
+/** `load` and `inspect`: from files to a model that runs, or to a description of one. */
+
+import { Arena, checkInteger, checkOptions, ReferenceKernels } from "@qkv/core";
+import type { Tokenizer } from "@qkv/tokenize";
+import { Decoder } from "./decoder/decoder";
+import type { DecoderNetwork } from "./decoder/network";
+import { ModelFileError, UnsupportedModelError } from "./errors";
+import { openSource, type SourceLike } from "./files/open";
+import type { WeightFormat } from "./formats/detect";
+import { elementCount } from "./formats/tensor";
+import { type ModelFiles, readModelFiles } from "./model-files";
+import { type LoadProgress, Weights } from "./weights/weights";
+
+/** Options of `load`. */
+export interface LoadOptions {
+  /** Which file of a source with several, relative to it. */
+  readonly file?: string;
+  /** A tokenizer to use in place of the model's own: a path on disk, or one that is open already. */
+  readonly tokenizer?: string | Tokenizer;
+  /**
+   * Most positions of a prompt, which the key/value cache is made for. If left out, what the model was made for, at
+   * most 4096. More than the model was made for is allowed, as in PyTorch; expect nonsense.
+   */
+  readonly contextLength?: number;
+  /** Calls loading off. */
+  readonly signal?: AbortSignal;
+  /** Told about the weights as they come. */
+  readonly onProgress?: (progress: LoadProgress) => void;
+}
+
+const LOAD_OPTIONS: readonly (keyof LoadOptions)[] = ["file", "tokenizer", "contextLength", "signal", "onProgress"];
+
+/** Contexts of 100,000 positions and more are for those who ask: their caches outgrow the weights. */
+const DEFAULT_CONTEXT = 4096;
+
+/**
+ * Loads a model from the files that it was published as.
+ *
+ * @param source a folder (Hugging Face's config.json with safetensors), a file (.gguf, .safetensors, llama2.c's .bin), a
+ *   File or Blob, or anything with `read(path, start, end)`
+ * @throws ModelFileError for files that are damaged or contradict themselves; UnsupportedModelError for sound ones that
+ *   qkv does not run; TypeError and RangeError for wrong options; the signal's reason. Nothing stays open.
+ * @example
+ * const model = await load("packages/cli/models/stories260K");
+ * const { text } = await model.generate("Once upon a time", { maxNewTokens: 20 }).result();
+ */
+export async function load(source: SourceLike, options: LoadOptions = {}): Promise<Decoder> {
+  checkOptions("load", options, LOAD_OPTIONS);
+  const { contextLength, signal, onProgress } = options;
+  if (contextLength !== undefined) checkInteger("contextLength", contextLength, 1);
+  if (onProgress !== undefined && typeof onProgress !== "function")
+    throw new TypeError("onProgress: expected a function");
+  signal?.throwIfAborted();
+  const opened = await openSource(source);
+  const arena = new Arena();
+  try {
+    const files = await readModelFiles(opened, options);
+    const { weights, network } = layOut(files, arena);
+    const decoder = new Decoder({
+      architecture: files.architecture,
+      config: files.model.config,
+      network,
+      tokenizer: files.tokenizer,
+      tokenizerProblem: files.tokenizerProblem,
+      endIds: files.endIds.filter((id) => id < network.vocabSize),
+      contextLength: contextLength ?? Math.min(network.maxPositions, DEFAULT_CONTEXT),
+    });
+    arena.commit(); // all of it, before the first weight is read
+    await weights.read({ signal, onProgress });
+    return decoder;
+  } catch (error) {
+    arena.dispose();
+    throw error;
+  } finally {
+    await opened.files.close();
+  }
+}
+
+/** Lays a model out in an arena, without reading its weights. */
+function layOut(files: ModelFiles, arena: Arena): { weights: Weights; network: DecoderNetwork } {
+  const { checkpoint, model, tokenizer } = files;
+  const weights = Weights.of(checkpoint, arena);
+  const network = model.create(weights, new ReferenceKernels(arena));
+  if (tokenizer !== null && tokenizer.vocabSize > network.vocabSize) {
+    throw new ModelFileError(
+      `the tokenizer has ${tokenizer.vocabSize} tokens, and the embedding only ${network.vocabSize} rows`,
+      { file: checkpoint.file },
+    );
+  }
+  return { weights, network };
+}
+
+/** What `inspect` tells. */
+export interface Inspection {
+  readonly architecture: string | null;
+  readonly format: WeightFormat | null;
+  /** The parsed config, in camelCase. */
+  readonly config: Readonly<Record<string, unknown>> | null;
+  readonly tensors: number | null;
+  /** Numbers in all tensors of the file. */
+  readonly parameters: number | null;
+  /** Bytes in the file, by dtype. */
+  readonly bytesByDtype: Readonly<Record<string, number>> | null;
+  /** Bytes that running takes, by purpose, at `contextLength` positions. */
+  readonly memory: Readonly<Record<string, number>> | null;
+  readonly contextLength: number | null;
+  /** The tokenizer's kind and size, or why there is none. */
+  readonly tokenizer: { readonly kind: string; readonly vocabSize: number } | { readonly problem: string } | null;
+  /** Whether `load` would give a model. */
+  readonly runs: boolean;
+  /** Why it does not run; null if it does. */
+  readonly because: string | null;
+}
+
+/**
+ * What a model is, what it would take, and whether it runs: from its headers and configs, without reading weights.
+ * A model that cannot run gives `runs: false` with the reason, and what could be found out before.
+ *
+ * @throws as `load`, where there is nothing to inspect: no such file
+ * @example
+ * const { runs, because, parameters } = await inspect("packages/cli/models/stories260K");
+ */
+export async function inspect(
+  source: SourceLike,
+  options: Pick<LoadOptions, "file" | "tokenizer" | "contextLength"> = {},
+): Promise<Inspection> {
+  checkOptions("inspect", options, ["file", "tokenizer", "contextLength"]);
+  if (options.contextLength !== undefined) checkInteger("contextLength", options.contextLength, 1);
+  const opened = await openSource(source);
+  const arena = new Arena();
+  let found: Inspection = {
+    architecture: null,
+    format: null,
+    config: null,
+    tensors: null,
+    parameters: null,
+    bytesByDtype: null,
+    memory: null,
+    contextLength: null,
+    tokenizer: null,
+    runs: false,
+    because: null,
+  };
+  try {
+    const files = await readModelFiles(opened, options);
+    const { checkpoint, tokenizer, tokenizerProblem } = files;
+    found = {
+      ...found,
+      architecture: files.architecture,
+      format: files.format,
+      config: files.model.config,
+      ...countTensors(checkpoint),
+      tokenizer:
+        tokenizer === null
+          ? { problem: tokenizerProblem ?? "none" }
+          : { kind: tokenizer.kind, vocabSize: tokenizer.vocabSize },
+    };
+    const { network } = layOut(files, arena);
+    const contextLength = options.contextLength ?? Math.min(network.maxPositions, DEFAULT_CONTEXT);
+    network.createCache(contextLength);
+    network.createScratch();
+    return { ...found, memory: arena.report(), contextLength, runs: true };
+  } catch (error) {
+    // What is wrong with the model is the answer; anything else is ours or the caller's fault.
+    if (!(error instanceof ModelFileError || error instanceof UnsupportedModelError || error instanceof RangeError))
+      throw error;
+    return { ...found, because: error.message };
+  } finally {
+    arena.dispose();
+    await opened.files.close();
+  }
+}
+
+function countTensors({
+  tensors,
+}: ModelFiles["checkpoint"]): Pick<Inspection, "tensors" | "parameters" | "bytesByDtype"> {
+  const bytesByDtype: Record<string, number> = {};
+  let parameters = 0;
+  for (const { dtype, shape, start, end } of tensors.values()) {
+    bytesByDtype[dtype] = (bytesByDtype[dtype] ?? 0) + end - start;
+    parameters += elementCount(shape);
+  }
+  return { tensors: tensors.size, parameters, bytesByDtype };
+}

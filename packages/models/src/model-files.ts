@@ -1,0 +1,280 @@
+/** From a source of files to a parsed model: which format it is, its config, where its tensors and tokens are. */
+
+import { Tokenizer, UnsupportedTokenizerError } from "@qkv/tokenize";
+import { JsonConfig } from "./config/json-config";
+import { ModelFileError, UnsupportedModelError } from "./errors";
+import type { CheckedSource } from "./files/checked";
+import { parseJson } from "./files/json";
+import { type OpenedSource, openSource, type SourceLike } from "./files/open";
+import { detectFormat, type WeightFormat } from "./formats/detect";
+import { type Gguf, openGguf } from "./formats/gguf";
+import { openLlama2c } from "./formats/llama2c";
+import { openSafetensors } from "./formats/safetensors";
+import { ARCHITECTURES, type ParsedModel } from "./registry";
+import type { Checkpoint, CheckpointTensor } from "./weights/weights";
+
+/** Configs are a few kB; this leaves room for long label lists. */
+const MAX_CONFIG_BYTES = 16 * 1024 * 1024;
+/** The largest tokenizer.json in use are about 35 MB. */
+const MAX_TOKENIZER_BYTES = 256 * 1024 * 1024;
+const CONFIG = "config.json";
+const TOKENIZER = "tokenizer.json";
+
+/** Everything about a model that can be known before its weights are read. */
+export interface ModelFiles {
+  readonly format: WeightFormat;
+  /** `model_type`. */
+  readonly architecture: string;
+  readonly model: ParsedModel;
+  readonly checkpoint: Checkpoint;
+  readonly tokenizer: Tokenizer | null;
+  /** Why there is no tokenizer; null if there is one. */
+  readonly tokenizerProblem: string | null;
+  /** Tokens that end a text. */
+  readonly endIds: readonly number[];
+}
+
+/** Which files to take; see `LoadOptions`. */
+export interface FileChoice {
+  readonly file?: string | undefined;
+  readonly tokenizer?: string | Tokenizer | undefined;
+}
+
+/**
+ * Reads headers and configs, no weights.
+ *
+ * @throws ModelFileError, UnsupportedModelError; TokenizerFileError for a damaged tokenizer
+ */
+export async function readModelFiles(opened: OpenedSource, choice: FileChoice): Promise<ModelFiles> {
+  const { files } = opened;
+  const file = choice.file ?? opened.file ?? (await findModel(files));
+  if (file === CONFIG || file.endsWith(`/${CONFIG}`)) return readFolder(files, folderOf(file), null, choice);
+  if (file.endsWith(".index.json")) return readFolder(files, folderOf(file), file, choice);
+  const format = await detectFormat(files, file);
+  switch (format) {
+    case "gguf":
+      return readGguf(files, file, choice);
+    case "llama2.c":
+      return readLlama2c(files, file, choice);
+    case "safetensors":
+      return readFolder(files, folderOf(file), file, choice);
+  }
+}
+
+function folderOf(file: string): string {
+  return file.slice(0, file.lastIndexOf("/") + 1);
+}
+
+/** The model of a folder: Hugging Face's, or the only GGUF or llama2.c file. */
+async function findModel(files: CheckedSource): Promise<string> {
+  if (await files.exists(CONFIG)) return CONFIG;
+  const names = (await files.list()) ?? [];
+  const found = names.filter((name) => name.endsWith(".gguf"));
+  // A llama2.c folder holds two .bin files: the model and its tokenizer.
+  if (found.length === 0) found.push(...names.filter((name) => name.endsWith(".bin") && !isLlama2cTokenizer(name)));
+  if (found.length === 1) return found[0] as string;
+  const there = found.length > 1 ? `several models (${found.slice(0, 5).join(", ")})` : "no model";
+  throw new ModelFileError(`expected a ${CONFIG}, or one .gguf or .bin file, found ${there}: name the file`, {
+    file: files.name || ".",
+  });
+}
+
+function isLlama2cTokenizer(name: string): boolean {
+  return /^tok(enizer|\d+)\.bin$/.test(name);
+}
+
+// ---- Hugging Face: config.json, safetensors, tokenizer.json
+
+async function readFolder(
+  files: CheckedSource,
+  folder: string,
+  weightFile: string | null,
+  choice: FileChoice,
+): Promise<ModelFiles> {
+  const file = folder + CONFIG;
+  const json = new JsonConfig(parseJson(await files.readText(file, MAX_CONFIG_BYTES), { file }), file);
+  const architecture = json.string("model_type");
+  const reader = ARCHITECTURES[architecture];
+  if (reader === undefined || !Object.hasOwn(ARCHITECTURES, architecture)) {
+    throw json.unsupported("model_type", Object.keys(ARCHITECTURES));
+  }
+  if (json.has("quantization_config")) throw json.unsupported("quantization_config", ["none"]);
+  const model = reader.fromJson(json);
+  const path = weightFile ?? (await findWeights(files, folder));
+  const { tensors } = await openSafetensors(files, { path });
+  return {
+    format: "safetensors",
+    architecture,
+    model,
+    checkpoint: { files, file: path, tensors: model.tensors ?? tensors },
+    ...(await readTokenizer(choice, null, async () => {
+      const name = folder + TOKENIZER;
+      if (!(await files.exists(name))) return `there is no ${name}`;
+      return Tokenizer.fromTokenizerJson(await files.readText(name, MAX_TOKENIZER_BYTES), { file: name });
+    })),
+    endIds: await readEndIds(files, folder, json),
+  };
+}
+
+/** model.safetensors or its index; a folder with PyTorch's pickle alone is told what to do. */
+async function findWeights(files: CheckedSource, folder: string): Promise<string> {
+  const candidates = ["model.safetensors", "model.safetensors.index.json"].map((name) => folder + name);
+  for (const candidate of candidates) if (await files.exists(candidate)) return candidate;
+  const pickle = `${folder}pytorch_model.bin`;
+  if (await files.exists(pickle)) await detectFormat(files, pickle); // which says that it is one
+  throw new ModelFileError(`there is neither ${candidates.join(" nor ")}`, {
+    file: files.name || ".",
+  });
+}
+
+/** generation_config.json goes before config.json, as in transformers. */
+async function readEndIds(files: CheckedSource, folder: string, config: JsonConfig): Promise<number[]> {
+  const file = `${folder}generation_config.json`;
+  if (!(await files.exists(file))) return config.tokenIds("eos_token_id");
+  const generation = new JsonConfig(parseJson(await files.readText(file, MAX_CONFIG_BYTES), { file }), file);
+  return (generation.has("eos_token_id") ? generation : config).tokenIds("eos_token_id");
+}
+
+// ---- GGUF: everything in one file
+
+async function readGguf(files: CheckedSource, file: string, choice: FileChoice): Promise<ModelFiles> {
+  const gguf = await openGguf(files, file);
+  const json = new JsonConfig(Object.fromEntries(gguf.metadata), file);
+  const architecture = json.string("general.architecture");
+  const reader = Object.hasOwn(ARCHITECTURES, architecture) ? ARCHITECTURES[architecture]?.fromGguf : null;
+  if (!reader) {
+    const known = Object.keys(ARCHITECTURES).filter((name) => ARCHITECTURES[name]?.fromGguf);
+    throw json.unsupported("general.architecture", known);
+  }
+  const model = await reader(gguf, files, file);
+  return {
+    format: "gguf",
+    architecture,
+    model,
+    checkpoint: { files, file, tensors: model.tensors ?? gguf.tensors },
+    ...(await readTokenizer(choice, null, async () => ggufTokenizer(gguf, file))),
+    endIds: ["tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id"].flatMap((key) => json.tokenIds(key)),
+  };
+}
+
+function ggufTokenizer(gguf: Gguf, file: string): Tokenizer | string {
+  if (!gguf.metadata.has("tokenizer.ggml.model")) return `${file} holds no vocabulary`;
+  return Tokenizer.fromGguf(gguf.metadata, { file });
+}
+
+// ---- llama2.c: weights alone, the tokenizer in a file beside
+
+async function readLlama2c(files: CheckedSource, file: string, choice: FileChoice): Promise<ModelFiles> {
+  const parsed = await openLlama2c(files, file);
+  const reader = ARCHITECTURES.llama?.fromLlama2c;
+  if (!reader) throw new UnsupportedModelError("file format", "llama2.c", [], { file });
+  const model = reader(parsed);
+  const { vocabSize } = parsed.config;
+  return {
+    format: "llama2.c",
+    architecture: "llama",
+    model,
+    checkpoint: {
+      files,
+      file,
+      tensors: model.tensors ?? (parsed.tensors as ReadonlyMap<string, CheckpointTensor>),
+    },
+    ...(await readTokenizer(choice, vocabSize, async () => {
+      const names = [`tok${vocabSize}.bin`, "tokenizer.bin"].map((name) => folderOf(file) + name);
+      for (const name of names) if (await files.exists(name)) return readTokenizerFile(files, name, vocabSize);
+      return `there is neither ${names.join(" nor ")}`;
+    })),
+    // run.c stops at <s> (1), which separates the texts that such models were trained on; </s> is 2.
+    endIds: [1, 2].filter((id) => id < vocabSize),
+  };
+}
+
+// ---- Tokenizers
+
+/** The user's tokenizer, else what `find` finds or says; one that is sound but not supported is a reason, no error. */
+async function readTokenizer(
+  choice: FileChoice,
+  vocabSize: number | null,
+  find: () => Promise<Tokenizer | string>,
+): Promise<Pick<ModelFiles, "tokenizer" | "tokenizerProblem">> {
+  if (choice.tokenizer instanceof Tokenizer) return { tokenizer: choice.tokenizer, tokenizerProblem: null };
+  if (choice.tokenizer !== undefined) {
+    return {
+      tokenizer: await openTokenizer(choice.tokenizer, vocabSize),
+      tokenizerProblem: null,
+    };
+  }
+  try {
+    const found = await find();
+    return typeof found === "string"
+      ? { tokenizer: null, tokenizerProblem: found }
+      : { tokenizer: found, tokenizerProblem: null };
+  } catch (error) {
+    if (!(error instanceof UnsupportedTokenizerError)) throw error;
+    return { tokenizer: null, tokenizerProblem: error.message };
+  }
+}
+
+/** A tokenizer file of its own, on disk: tokenizer.json, a GGUF file, or llama2.c's. */
+async function openTokenizer(path: string, vocabSize: number | null): Promise<Tokenizer> {
+  const { files, file } = await openSource(path);
+  try {
+    return await readTokenizerFile(files, file ?? TOKENIZER, vocabSize);
+  } finally {
+    await files.close();
+  }
+}
+
+async function readTokenizerFile(files: CheckedSource, file: string, vocabSize: number | null): Promise<Tokenizer> {
+  const start = await files.readSome(file, 0, 4);
+  if (start === null) throw files.missing(file);
+  const text = String.fromCharCode(...start);
+  if (text === "GGUF") return Tokenizer.fromGguf((await openGguf(files, file)).metadata, { file });
+  if (/^\s*\{/.test(text) || file.endsWith(".json")) {
+    return Tokenizer.fromTokenizerJson(await files.readText(file, MAX_TOKENIZER_BYTES), { file });
+  }
+  const bytes = (await files.readSome(file, 0, MAX_TOKENIZER_BYTES)) as Uint8Array;
+  return Tokenizer.fromLlama2c(bytes, {
+    vocabSize: vocabSize ?? countLlama2cTokens(bytes),
+    file,
+  });
+}
+
+/** How many tokens a llama2.c tokenizer holds, which only the model's header says: score, length and bytes of each. */
+function countLlama2cTokens(bytes: Uint8Array): number {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  let count = 0;
+  for (let at = 4; at + 8 <= bytes.length; count++) at += 8 + Math.max(0, view.getInt32(at + 4, true));
+  return Math.max(1, count);
+}
+
+/**
+ * A tokenizer alone: of a model (a folder, a GGUF or llama2.c file), whether that model runs or not, or a file of its own
+ * (tokenizer.json, tokenizer.bin).
+ *
+ * @throws TokenizerFileError, UnsupportedTokenizerError, ModelFileError
+ * @example
+ * const tokenizer = await loadTokenizer("packages/cli/models/stories260K");
+ * tokenizer.encode("Once upon a time").ids;
+ */
+export async function loadTokenizer(source: SourceLike): Promise<Tokenizer> {
+  const { files, file } = await openSource(source);
+  try {
+    if (file === null && (await files.exists(TOKENIZER))) return await readTokenizerFile(files, TOKENIZER, null);
+    if (file !== null && (file.endsWith(TOKENIZER) || isLlama2cTokenizer(file))) {
+      return await readTokenizerFile(files, file, null);
+    }
+    const model = file ?? (await findModel(files));
+    if (!model.endsWith(".json") && (await detectFormat(files, model)) === "gguf") {
+      return await readTokenizerFile(files, model, null);
+    }
+    const { tokenizer, tokenizerProblem } = await readModelFiles({ files, file: model }, {});
+    if (tokenizer === null)
+      throw new ModelFileError(`no tokenizer: ${tokenizerProblem}`, {
+        file: model,
+      });
+    return tokenizer;
+  } finally {
+    await files.close();
+  }
+}

@@ -1,0 +1,159 @@
+// Tokens that are found in the text as they stand, before the model sees it: special tokens and those added later.
+// Follows tokenizers' AddedVocabulary: leftmost, then longest; first the raw text, then the normalized rest.
+
+import { type Normalizer, normalize } from "./normalizer";
+
+export interface AddedToken {
+  readonly id: number;
+  readonly content: string;
+  /** Only where no word character stands before or behind. */
+  readonly singleWord: boolean;
+  /** Takes the white space before it along, or behind it. */
+  readonly lstrip: boolean;
+  readonly rstrip: boolean;
+  /** Looked for in its normalized form, in the normalized text. */
+  readonly normalized: boolean;
+  /** Left out by decode's `skipSpecialTokens`. */
+  readonly special: boolean;
+}
+
+/** A piece of the text: an added token's id, or normalized text for the model. */
+export type TextPiece =
+  | { readonly type: "Token"; readonly id: number }
+  | { readonly type: "Text"; readonly text: string; readonly atStart: boolean };
+
+export class AddedTokens {
+  readonly #normalizer: Normalizer | null;
+  readonly #raw = new Matcher();
+  readonly #normalized = new Matcher();
+  readonly #decodeForms = new Map<number, string>();
+
+  constructor(tokens: readonly AddedToken[], normalizer: Normalizer | null) {
+    this.#normalizer = normalizer;
+    for (const token of tokens) {
+      const form = token.normalized ? normalize(normalizer, token.content) : token.content;
+      if (form !== token.content) this.#decodeForms.set(token.id, form);
+      if (form !== "") (token.normalized ? this.#normalized : this.#raw).add(form, token);
+    }
+  }
+
+  /** What the decoder gets for a normalized token: its normalized form, so that the decoder can undo it. */
+  decodeForm(id: number): string | undefined {
+    return this.#decodeForms.get(id);
+  }
+
+  /** Cuts the user's text at the added tokens and normalizes what lies between them. No piece is empty. */
+  split(text: string): TextPiece[] {
+    const pieces: TextPiece[] = [];
+    for (const outer of this.#raw.split(text)) {
+      if (outer.id !== null) {
+        pieces.push({ type: "Token", id: outer.id });
+        continue;
+      }
+      const normalized = normalize(this.#normalizer, text.slice(outer.start, outer.end));
+      for (const inner of this.#normalized.split(normalized)) {
+        if (inner.id !== null) {
+          pieces.push({ type: "Token", id: inner.id });
+        } else {
+          const atStart = outer.start === 0 && inner.start === 0;
+          pieces.push({
+            type: "Text",
+            text: normalized.slice(inner.start, inner.end),
+            atStart,
+          });
+        }
+      }
+    }
+    return pieces;
+  }
+}
+
+interface TrieNode {
+  readonly children: Map<number, TrieNode>;
+  token: AddedToken | null;
+}
+
+interface Span {
+  readonly start: number;
+  readonly end: number;
+  readonly id: number | null;
+}
+
+/** Finds a set of strings in a text: a trie over UTF-16 units. */
+class Matcher {
+  readonly #root: TrieNode = { children: new Map(), token: null };
+
+  add(form: string, token: AddedToken): void {
+    let node = this.#root;
+    for (let i = 0; i < form.length; i++) {
+      const unit = form.charCodeAt(i);
+      let child = node.children.get(unit);
+      if (child === undefined) {
+        child = { children: new Map(), token: null };
+        node.children.set(unit, child);
+      }
+      node = child;
+    }
+    node.token = token;
+  }
+
+  /** Covers the text with spans: those of tokens, and those between (id null). */
+  split(text: string): Span[] {
+    if (text === "") return [];
+    if (this.#root.children.size === 0) return [{ start: 0, end: text.length, id: null }];
+    const spans: Span[] = [];
+    /** End of the last span, and of the last run of white space taken: a run is walked once, however many tokens claim it. */
+    let covered = 0;
+    let runEnd = 0;
+    for (let at = 0; at < text.length; ) {
+      const match = this.#longestAt(text, at);
+      if (match === null) {
+        at++;
+        continue;
+      }
+      const { token, end: matchEnd } = match;
+      let start = at;
+      let end = matchEnd;
+      // The search goes on behind the bare token even if that is refused, or takes white space beyond.
+      at = matchEnd;
+      if (token.singleWord && !standsAlone(text, start, end)) continue;
+      if (token.lstrip) while (start > covered && isSpace(text, start - 1)) start--;
+      start = Math.max(start, Math.min(covered, matchEnd));
+      if (token.rstrip) {
+        if (runEnd <= end) for (runEnd = end; runEnd < text.length && isSpace(text, runEnd); ) runEnd++;
+        end = runEnd;
+      }
+      if (covered < start) spans.push({ start: covered, end: start, id: null });
+      spans.push({ start, end, id: token.id });
+      covered = end;
+    }
+    if (covered < text.length) spans.push({ start: covered, end: text.length, id: null });
+    return spans;
+  }
+
+  #longestAt(text: string, start: number): { token: AddedToken; end: number } | null {
+    let found: { token: AddedToken; end: number } | null = null;
+    let node = this.#root;
+    for (let at = start; at < text.length; at++) {
+      const child = node.children.get(text.charCodeAt(at));
+      if (child === undefined) break;
+      node = child;
+      if (node.token !== null) found = { token: node.token, end: at + 1 };
+    }
+    return found;
+  }
+}
+
+/** Unicode's White_Space, not JavaScript's \s (which has U+FEFF and lacks U+0085). No such character is astral. */
+function isSpace(text: string, at: number): boolean {
+  return /\p{White_Space}/u.test(text[at]);
+}
+
+/** The class \w of Unicode TS #18, annex C, which Rust's regex uses. */
+const WORD = /[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}]/u;
+
+function standsAlone(text: string, start: number, end: number): boolean {
+  const before = start === 0 ? "" : (text.slice(Math.max(0, start - 2), start).match(/.$/su)?.[0] ?? "");
+  const behind = end === text.length ? "" : String.fromCodePoint(text.codePointAt(end) as number);
+  return !WORD.test(before) && !WORD.test(behind);
+}

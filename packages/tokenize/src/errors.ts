@@ -1,0 +1,89 @@
+// The two errors of this package: a file that is broken, and a file that is sound but asks for what is not built.
+
+/** Longest piece of a bad value that an error message shows. */
+const MAX_SHOWN = 60;
+
+/**
+ * A tokenizer file (or metadata) that breaks its own format: cut short, of the wrong types, or contradicting itself.
+ *
+ * @example
+ * try {
+ *   Tokenizer.fromTokenizerJson("{", { file: "my/tokenizer.json" });
+ * } catch (error) {
+ *   if (error instanceof TokenizerFileError) console.error(error.file, error.at);
+ * }
+ */
+export class TokenizerFileError extends Error {
+  override readonly name = "TokenizerFileError";
+  /** The file as the caller named it. */
+  readonly file: string;
+  /** Where in the file: a JSON path, a metadata key, or a token and its byte offset. */
+  readonly at: string;
+  readonly expected: string;
+  readonly got: string;
+
+  constructor(problem: {
+    file: string;
+    at: string;
+    expected: string;
+    got: string;
+  }) {
+    super(`${problem.file}: ${problem.at}: expected ${problem.expected}, got ${problem.got}`);
+    this.file = problem.file;
+    this.at = problem.at;
+    this.expected = problem.expected;
+    this.got = problem.got;
+  }
+}
+
+/**
+ * A sound tokenizer file that uses a component or an option which this package does not implement.
+ *
+ * @example
+ * try {
+ *   Tokenizer.fromGguf(metadata);
+ * } catch (error) {
+ *   if (error instanceof UnsupportedTokenizerError) console.error(error.component, error.value);
+ * }
+ */
+export class UnsupportedTokenizerError extends Error {
+  override readonly name = "UnsupportedTokenizerError";
+  readonly file: string;
+  /** The component or option: `pre_tokenizer.type`, `model.dropout`, `tokenizer.ggml.model`. */
+  readonly component: string;
+  /** Its value, shortened. */
+  readonly value: string;
+  readonly supported: string;
+
+  constructor(problem: {
+    file: string;
+    component: string;
+    value: unknown;
+    supported: string;
+  }) {
+    const value = describe(problem.value);
+    super(`${problem.file}: ${problem.component} ${value} is not supported; supported: ${problem.supported}`);
+    this.file = problem.file;
+    this.component = problem.component;
+    this.value = value;
+    this.supported = problem.supported;
+  }
+}
+
+/** A short text for any value, safe to put in a message. */
+export function describe(value: unknown): string {
+  if (typeof value === "string") {
+    return JSON.stringify(value.length > MAX_SHOWN ? `${value.slice(0, MAX_SHOWN)}...` : value);
+  }
+  if (value === undefined) return "nothing";
+  if (value === null || typeof value === "number" || typeof value === "boolean") return String(value);
+  if (Array.isArray(value)) return `an array of ${value.length}`;
+  if (ArrayBuffer.isView(value)) return "a binary array";
+  if (typeof value === "bigint") return "a bigint";
+  return typeof value === "object" ? "an object" : `a ${typeof value}`;
+}
+
+/** For the `default` of an exhaustive switch: the compiler proves that it is dead, and a cast that lied still throws. */
+export function unreachable(value: never, what: string): never {
+  throw new TypeError(`unknown ${what}: ${describe((value as { type?: unknown }).type ?? value)}`);
+}

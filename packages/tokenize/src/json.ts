@@ -1,0 +1,151 @@
+// Checked reading of untrusted JSON: text to value with a depth limit, and a cursor whose errors carry the path.
+
+import { describe, TokenizerFileError, UnsupportedTokenizerError } from "./errors";
+import { MAX_JSON_DEPTH, MAX_SEQUENCE_STEPS } from "./limits";
+
+const QUOTE = 34;
+const BACKSLASH = 92;
+
+/** JSON.parse behind a depth check, so that no engine's parser can run out of stack; anything wrong is a TokenizerFileError. */
+export function parseJson(text: string, file: string): unknown {
+  let depth = 0;
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code === QUOTE) {
+      for (at++; at < text.length && text.charCodeAt(at) !== QUOTE; at++) {
+        if (text.charCodeAt(at) === BACKSLASH) at++;
+      }
+    } else if (code === 91 || code === 123) {
+      if (++depth > MAX_JSON_DEPTH) throw tooDeep(file, `character ${at}`);
+    } else if (code === 93 || code === 125) {
+      depth--;
+    }
+  }
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new TokenizerFileError({
+      file,
+      at: "the text",
+      expected: "JSON",
+      got: (error as Error).message,
+    });
+  }
+}
+
+function tooDeep(file: string, at: string): TokenizerFileError {
+  return new TokenizerFileError({
+    file,
+    at,
+    expected: `at most ${MAX_JSON_DEPTH} nested levels`,
+    got: "more",
+  });
+}
+
+/** True for a string whose surrogates all pair up, which is what UTF-8 can carry. */
+export function isWellFormed(text: string): boolean {
+  return !/\p{Surrogate}/u.test(text);
+}
+
+/** One value of a JSON document together with its path. Every reader throws a TokenizerFileError that names both. */
+export class JsonCursor {
+  readonly value: unknown;
+  readonly file: string;
+  readonly at: string;
+  readonly #depth: number;
+
+  constructor(value: unknown, file: string, at = "", depth = 0) {
+    this.value = value;
+    this.file = file;
+    this.at = at;
+    this.#depth = depth;
+    // A parsed value may be deeper than parseJson admits, or even contain itself.
+    if (depth > MAX_JSON_DEPTH) throw tooDeep(file, at);
+  }
+
+  /** Absent and null mean the same in tokenizer.json. */
+  get isNull(): boolean {
+    return this.value === undefined || this.value === null;
+  }
+
+  fail(expected: string, got = describe(this.value)): never {
+    throw new TokenizerFileError({
+      file: this.file,
+      at: this.at || "the document",
+      expected,
+      got,
+    });
+  }
+
+  unsupported(supported: string): never {
+    throw new UnsupportedTokenizerError({
+      file: this.file,
+      component: this.at,
+      value: this.value,
+      supported,
+    });
+  }
+
+  object(): Readonly<Record<string, unknown>> {
+    const { value } = this;
+    if (typeof value !== "object" || value === null || Array.isArray(value)) this.fail("an object");
+    return value as Record<string, unknown>;
+  }
+
+  get(key: string): JsonCursor {
+    const object = this.object();
+    const value = Object.hasOwn(object, key) ? object[key] : undefined;
+    return new JsonCursor(value, this.file, this.at === "" ? key : `${this.at}.${key}`, this.#depth + 1);
+  }
+
+  array(): readonly unknown[] {
+    if (!Array.isArray(this.value)) this.fail("an array");
+    return this.value as unknown[];
+  }
+
+  items(): JsonCursor[] {
+    return this.array().map((item, i) => new JsonCursor(item, this.file, `${this.at}[${i}]`, this.#depth + 1));
+  }
+
+  /** The items of a Sequence component. */
+  steps(): JsonCursor[] {
+    const { length } = this.array();
+    return length <= MAX_SEQUENCE_STEPS ? this.items() : this.fail(`at most ${MAX_SEQUENCE_STEPS} steps`, `${length}`);
+  }
+
+  string(maxLength = Number.POSITIVE_INFINITY): string {
+    const { value } = this;
+    if (typeof value !== "string") return this.fail("a string");
+    if (!isWellFormed(value)) return this.fail("a string without lone surrogates");
+    if (value.length > maxLength) return this.fail(`at most ${maxLength} characters`, `${value.length}`);
+    return value;
+  }
+
+  /** A string of exactly one Unicode character. */
+  character(): string {
+    const value = this.string();
+    return [...value].length === 1 ? value : this.fail("one character");
+  }
+
+  boolean(fallback: boolean): boolean {
+    if (this.isNull) return fallback;
+    return typeof this.value === "boolean" ? this.value : this.fail("true or false");
+  }
+
+  integer(min: number, max: number): number {
+    const { value } = this;
+    if (typeof value !== "number" || !Number.isInteger(value) || value < min || value > max) {
+      return this.fail(`an integer from ${min} to ${max}`);
+    }
+    return value;
+  }
+
+  /** An option that we do not know may change every id: refuse it unless it is off. */
+  onlyKeys(known: readonly string[]): void {
+    for (const key of Object.keys(this.object())) {
+      if (known.includes(key)) continue;
+      const option = this.get(key);
+      if (!option.isNull) option.unsupported(`the options ${known.join(", ")}`);
+    }
+  }
+}

@@ -1,0 +1,159 @@
+// Hugging Face's tokenizer.json with a BPE model. Follows the serialization of github.com/huggingface/tokenizers.
+
+import type { AddedToken } from "../added-tokens";
+import { parseDecoder } from "../decoder";
+import { describe } from "../errors";
+import { isWellFormed, JsonCursor } from "../json";
+import { MAX_ADDED_TOKEN_LENGTH, MAX_MERGES, MAX_VOCAB_SIZE } from "../limits";
+import { byteTokenIds } from "../models/bpe";
+import { MergeTable } from "../models/merge-table";
+import type { ModelConfig } from "../models/model";
+import { parseNormalizer } from "../normalizer";
+import { parsePostProcessor } from "../post-processor";
+import { parsePreTokenizer } from "../pre-tokenizer";
+import { isPossibleId, Vocabulary } from "../vocabulary";
+import type { TokenizerParts } from "./parts";
+
+/** Every option of a BPE model that we know; one that a newer library adds is refused. */
+const BPE_KEYS = [
+  ...["type", "vocab", "merges", "unk_token", "fuse_unk", "byte_fallback", "ignore_merges"],
+  ...["dropout", "continuing_subword_prefix", "end_of_word_suffix"],
+];
+
+export function partsOfTokenizerJson(document: unknown, file: string): TokenizerParts {
+  const json = new JsonCursor(document, file);
+  const version = json.get("version");
+  if (!version.isNull && version.value !== "1.0") version.unsupported('"1.0"');
+  const modelJson = json.get("model");
+  checkModelType(modelJson);
+  const { ids, tokens } = readVocab(modelJson.get("vocab"));
+  const added = readAddedTokens(json.get("added_tokens"), ids, tokens);
+  const normalizer = parseNormalizer(json.get("normalizer"));
+  return {
+    kind: "tokenizer.json",
+    vocabulary: new Vocabulary(tokens, ids, added.ids),
+    addedTokens: added.tokens,
+    normalizer,
+    preTokenizer: parsePreTokenizer(json.get("pre_tokenizer")),
+    model: parseBpe(modelJson, ids, tokens.length),
+    postProcessor: parsePostProcessor(json.get("post_processor"), (id) => tokens[id] !== undefined),
+    decoder: parseDecoder(json.get("decoder")),
+    specialIds: new Set(added.tokens.filter((token) => token.special).map((token) => token.id)),
+    bosId: null,
+    eosId: null,
+  };
+}
+
+/** Files from before the field `type` are told by their merges. */
+function checkModelType(model: JsonCursor): void {
+  const type = model.get("type");
+  if (type.value === "BPE" || (type.value === undefined && !model.get("merges").isNull)) return;
+  type.unsupported("BPE");
+}
+
+function readVocab(json: JsonCursor): {
+  ids: Map<string, number>;
+  tokens: (string | undefined)[];
+} {
+  const vocab = json.object();
+  const keys = Object.keys(vocab);
+  if (keys.length > MAX_VOCAB_SIZE) json.fail(`at most ${MAX_VOCAB_SIZE} tokens`, `${keys.length}`);
+  const ids = new Map<string, number>();
+  let highest = -1;
+  for (const token of keys) {
+    const id = vocab[token];
+    if (!isPossibleId(id)) return json.get(token).integer(0, MAX_VOCAB_SIZE - 1) as never;
+    if (!isWellFormed(token)) json.fail("tokens without lone surrogates", describe(token));
+    ids.set(token, id);
+    if (id > highest) highest = id;
+  }
+  const tokens = new Array<string | undefined>(highest + 1).fill(undefined);
+  for (const [token, id] of ids) {
+    if (tokens[id] !== undefined) json.get(token).fail(`an id of its own (${id} is ${describe(tokens[id])})`);
+    tokens[id] = token;
+  }
+  return { ids, tokens };
+}
+
+/** Reads the added tokens; those outside of the model's vocabulary extend `tokens` and come back in `ids`. */
+function readAddedTokens(
+  json: JsonCursor,
+  modelIds: ReadonlyMap<string, number>,
+  tokens: (string | undefined)[],
+): { tokens: AddedToken[]; ids: Map<string, number> } {
+  const added: AddedToken[] = [];
+  const ids = new Map<string, number>();
+  if (json.isNull) return { tokens: added, ids };
+  if (json.array().length > MAX_VOCAB_SIZE) json.fail(`at most ${MAX_VOCAB_SIZE} tokens`, `${json.array().length}`);
+  for (const item of json.items()) {
+    const id = item.get("id").integer(0, MAX_VOCAB_SIZE - 1);
+    const content = item.get("content").string(MAX_ADDED_TOKEN_LENGTH);
+    if (content === "") continue;
+    const known = ids.get(content) ?? modelIds.get(content);
+    if (known !== undefined && known !== id) item.get("id").fail(`${known}, the id of ${describe(content)}`);
+    if (known === undefined) {
+      if (tokens[id] !== undefined) item.get("id").fail(`a free id (${id} is ${describe(tokens[id])})`);
+      while (tokens.length <= id) tokens.push(undefined);
+      tokens[id] = content;
+      ids.set(content, id);
+    }
+    const special = item.get("special").boolean(false);
+    added.push({
+      id,
+      content,
+      special,
+      singleWord: item.get("single_word").boolean(false),
+      lstrip: item.get("lstrip").boolean(false),
+      rstrip: item.get("rstrip").boolean(false),
+      normalized: item.get("normalized").boolean(!special),
+    });
+  }
+  return { tokens: added, ids };
+}
+
+function parseBpe(json: JsonCursor, ids: ReadonlyMap<string, number>, vocabSize: number): ModelConfig {
+  json.onlyKeys(BPE_KEYS);
+  const dropout = json.get("dropout");
+  if (!dropout.isNull && dropout.value !== 0)
+    dropout.unsupported("null (merges that are dropped at random train only)");
+  for (const key of ["continuing_subword_prefix", "end_of_word_suffix"]) {
+    const affix = json.get(key);
+    if (!affix.isNull && affix.value !== "") affix.unsupported("null");
+  }
+  const unk = json.get("unk_token");
+  const unkId = unk.isNull ? null : (ids.get(unk.string()) ?? unk.fail("a token of the vocabulary"));
+  return {
+    type: "BPE",
+    ids,
+    merges: MergeTable.fromList(readMerges(json.get("merges"), ids)),
+    vocabSize,
+    looseCharacters: [],
+    byteIds: json.get("byte_fallback").boolean(false) ? byteTokenIds((token) => ids.get(token)) : null,
+    unkId,
+    fuseUnk: json.get("fuse_unk").boolean(false),
+    ignoreMerges: json.get("ignore_merges").boolean(false),
+  };
+}
+
+/** Triples of left, right and merged id, in order of rank. */
+function readMerges(json: JsonCursor, ids: ReadonlyMap<string, number>): Int32Array {
+  const merges = json.array();
+  if (merges.length > MAX_MERGES) json.fail(`at most ${MAX_MERGES} merges`, `${merges.length}`);
+  const triples = new Int32Array(merges.length * 3);
+  let count = 0;
+  for (let i = 0; i < merges.length; i++) {
+    const merge = merges[i];
+    // The older form is a line of merges.txt, whose heading some files kept.
+    if (typeof merge === "string" && merge.startsWith("#version")) continue;
+    const pair: unknown = typeof merge === "string" ? merge.split(" ") : merge;
+    if (!Array.isArray(pair) || pair.length !== 2 || typeof pair[0] !== "string" || typeof pair[1] !== "string") {
+      throw json.items()[i].fail('"left right" or ["left", "right"]');
+    }
+    for (const token of [pair[0], pair[1], pair[0] + pair[1]]) {
+      const id = ids.get(token);
+      if (id === undefined) json.items()[i].fail("tokens of the vocabulary", describe(token));
+      triples[count++] = id as number;
+    }
+  }
+  return triples.subarray(0, count);
+}

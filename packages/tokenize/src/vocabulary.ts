@@ -1,0 +1,38 @@
+// Token strings and ids, both ways.
+
+import { MAX_VOCAB_SIZE } from "./limits";
+
+export class Vocabulary {
+  readonly #ids: ReadonlyMap<string, number>;
+  readonly #addedIds: ReadonlyMap<string, number>;
+  readonly #tokens: readonly (string | undefined)[];
+
+  /** `ids` may be the model's own map; tokens outside of the model come in `addedIds`, so that no map is copied. */
+  constructor(
+    tokens: readonly (string | undefined)[],
+    ids: ReadonlyMap<string, number>,
+    addedIds: ReadonlyMap<string, number> = new Map(),
+  ) {
+    this.#tokens = tokens;
+    this.#ids = ids;
+    this.#addedIds = addedIds;
+  }
+
+  /** Highest id + 1; ids below may be unused. */
+  get size(): number {
+    return this.#tokens.length;
+  }
+
+  idOf(token: string): number | undefined {
+    return this.#addedIds.get(token) ?? this.#ids.get(token);
+  }
+
+  tokenOf(id: number): string | undefined {
+    return this.#tokens[id];
+  }
+}
+
+/** True for what may be an id of an untrusted file: checked before anything of that size is allocated. */
+export function isPossibleId(id: unknown): id is number {
+  return typeof id === "number" && Number.isInteger(id) && id >= 0 && id < MAX_VOCAB_SIZE;
+}
