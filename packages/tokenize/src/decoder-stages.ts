@@ -154,8 +154,8 @@ export function byteFallbackStage(invalid: InvalidBytes, next: Sink): Sink {
     if (invalid === "run") {
       run += text;
       runLength++;
-    } else if (text !== "") {
-      next.push(text, true);
+    } else {
+      for (const character of text) next.push(character, true);
     }
   }
 
@@ -163,7 +163,7 @@ export function byteFallbackStage(invalid: InvalidBytes, next: Sink): Sink {
     const wrongBefore = bytes.wrongBytes;
     const rest = bytes.flush();
     if (invalid === "each") {
-      if (rest !== "") next.push(rest, true);
+      for (const character of rest) next.push(character, true);
     } else if (runLength > 0) {
       if (wrongBefore === 0 && rest === "") next.push(run, true);
       else for (let i = 0; i < runLength; i++) next.push("\uFFFD", true);

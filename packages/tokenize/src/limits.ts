@@ -26,3 +26,6 @@ export const MAX_STRIP = 1 << 20;
 
 /** Most pairs that score merging remembers (16 bytes each, in a table half full): what is forgotten is looked up again. */
 export const MAX_CACHED_PAIRS = 1 << 20;
+
+/** Symbols of a word for which memory is kept from one call to the next (24 bytes each); longer words give it back. */
+export const MAX_KEPT_SYMBOLS = 1 << 16;

@@ -71,9 +71,9 @@ describe.each(everyForm)("stories260K from %s", (kind, tokenizer) => {
     expect(tokenizer.tokenToId("constructor")).toBeNull();
   });
 
-  test("a text of a million letters, without and with merges, is done", () => {
-    for (const letter of ["a", "the", "日", " ", "\n", "é"]) {
-      const text = letter.repeat(Math.ceil(1e6 / letter.length));
+  test("a megabyte of one letter is done, both ways", () => {
+    for (const letter of ["a", "日"]) {
+      const text = letter.repeat(letter === "a" ? 1_000_000 : 333_333);
       const { ids } = tokenizer.encode(text);
       expect(tokenizer.decode(ids) === text).toBe(true);
     }

@@ -2,7 +2,7 @@
 
 import { checkChoice, checkFinite, checkFloats, checkHeads, checkInteger, checkOptions } from "../check";
 import type { FeatureMap } from "../kernels/kernels";
-import { attentionMask, type Mask, type MaskOptions } from "../kernels/mask";
+import { attentionMask, CAUSAL, type Mask, type MaskOptions } from "../kernels/mask";
 import { type BiasArray, attention as referenceAttention } from "../kernels/reference/attention";
 import { linearAttention as referenceLinearAttention } from "../kernels/reference/linear-attention";
 
@@ -73,7 +73,10 @@ export function attention(q: Float32Array, k: Float32Array, v: Float32Array, opt
   if (bias !== undefined) {
     biasArray = { kind: "full", data: checkFloats("bias", bias, heads * queries * keyCount, scores) };
   } else if (relativeBias !== undefined) {
+    checkOptions("relativeBias", relativeBias, ["data", "length", "origin"]);
     const { data, length, origin } = relativeBias;
+    checkInteger("relativeBias.length", length, 0);
+    checkInteger("relativeBias.origin", origin, Number.MIN_SAFE_INTEGER);
     biasArray = {
       kind: "relative",
       data: checkFloats("relativeBias.data", data, heads * length, `[H, ${length}]`),
@@ -160,6 +163,7 @@ function headShape(
   return { queries, keyCount, headDim };
 }
 
+/** A mask has all of its rules; anything less goes through `attentionMask`, which knows what to refuse. */
 function isMask(mask: Mask | MaskOptions): mask is Mask {
-  return "left" in mask;
+  return typeof mask === "object" && mask !== null && Object.keys(CAUSAL).every((key) => key in mask);
 }

@@ -36,6 +36,7 @@ export function applyRope(x: Float32Array, options: RopeOptions): Float32Array {
   if (options.positions === undefined && options.heads === undefined) {
     throw new TypeError("applyRope: give positions or heads, to tell rows from heads");
   }
+  if (options.heads !== undefined) checkInteger("heads", options.heads, 1);
   const rows = options.positions?.length ?? Math.ceil(x.length / (options.heads! * headDim));
   const positions = options.positions ?? Array.from({ length: rows }, (_, t) => t);
   positions.forEach((position, t) => {

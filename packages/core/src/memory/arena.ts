@@ -97,7 +97,7 @@ export class Arena {
 
   #buffer(address: Address, bytes: number): ArrayBuffer {
     const memory = this.#alive();
-    if (!(address >= 0 && address + bytes <= this.#used)) {
+    if (!(address >= ALIGNMENT && address + bytes <= this.#used)) {
       throw new RangeError(`bytes ${address} to ${address + bytes} are outside the ${this.#used} that were allocated`);
     }
     if (address + bytes > memory.buffer.byteLength) this.commit();

@@ -1,6 +1,6 @@
 /** Positions other than rotary: learned, sinusoidal, relative buckets (T5), ALiBi slopes. */
 
-import { checkChoice, checkFloats, checkInteger } from "../check";
+import { checkChoice, checkFinite, checkFloats, checkInteger, checkOptions } from "../check";
 import { cos, log, pow, sin } from "../elementary";
 
 /**
@@ -13,8 +13,10 @@ import { cos, log, pow, sin } from "../elementary";
 export function learnedPositions(
   table: Float32Array,
   positions: readonly number[],
-  { width, offset = 0 }: { readonly width: number; readonly offset?: number },
+  options: { readonly width: number; readonly offset?: number },
 ): Float32Array {
+  checkOptions("learnedPositions", options, ["width", "offset"]);
+  const { width, offset = 0 } = options;
   checkInteger("width", width, 1);
   const rows = Math.floor(table.length / width);
   checkFloats("table", table, rows * width, `[${rows}, ${width}]`);
@@ -35,13 +37,12 @@ export function learnedPositions(
  */
 export function sinusoidalPositions(
   positions: readonly number[],
-  {
-    width,
-    theta = 10_000,
-    layout = "interleaved",
-  }: { readonly width: number; readonly theta?: number; readonly layout?: "interleaved" | "half-split" },
+  options: { readonly width: number; readonly theta?: number; readonly layout?: "interleaved" | "half-split" },
 ): Float32Array {
+  checkOptions("sinusoidalPositions", options, ["width", "theta", "layout"]);
+  const { width, theta = 10_000, layout = "interleaved" } = options;
   checkInteger("width", width, 2);
+  if (!(checkFinite("theta", theta) > 0)) throw new RangeError(`theta: expected more than 0, got ${theta}`);
   if (width % 2 !== 0) throw new RangeError(`width: expected an even number, got ${width}`);
   checkChoice("layout", layout, ["interleaved", "half-split"]);
   const out = new Float32Array(positions.length * width);
@@ -72,13 +73,16 @@ export interface RelativeBucketOptions {
  * The logarithm is rounded to float32 at each step as in the reference code, whose bucket edges depend on it.
  *
  * @param distance key position minus query position
+ * @throws RangeError for fewer than 2 buckets a direction, or a maxDistance within the exact ones
  */
 export function relativeBucket(distance: number, options: RelativeBucketOptions): number {
-  const { bidirectional, maxDistance } = options;
-  const buckets = bidirectional ? options.numBuckets / 2 : options.numBuckets;
+  const { bidirectional, numBuckets, maxDistance } = options;
+  checkInteger("numBuckets", numBuckets, bidirectional ? 4 : 2);
+  const buckets = bidirectional ? Math.floor(numBuckets / 2) : numBuckets;
   const offset = bidirectional && distance > 0 ? buckets : 0;
   const far = bidirectional ? Math.abs(distance) : Math.max(-distance, 0);
   const exact = Math.floor(buckets / 2);
+  checkInteger("maxDistance", maxDistance, exact + 1);
   if (far < exact) return offset + far;
   const f = Math.fround;
   const share = f(f(log(f(far / exact))) / f(log(maxDistance / exact)));
@@ -107,6 +111,9 @@ export function relativeBias(
   return out;
 }
 
+/** More than any model has, and few enough for 32-bit integers. */
+const MAX_HEADS = 65_536;
+
 /**
  * ALiBi's slopes, one a head (Press et al. 2022): 2^(-8 (h+1) / H) for a power of two, and for other numbers of heads
  * those of the next lower power, then every second one of the next higher.
@@ -115,8 +122,8 @@ export function relativeBias(
  * alibiSlopes(8)[0]; // 0.5
  */
 export function alibiSlopes(heads: number): Float32Array {
-  checkInteger("heads", heads, 1);
-  const power = 2 ** Math.floor(Math.log2(heads));
+  checkInteger("heads", heads, 1, MAX_HEADS);
+  const power = 1 << (31 - Math.clz32(heads));
   const slope = (h: number, of: number) => pow(2, (-8 * (h + 1)) / of);
   return Float32Array.from({ length: heads }, (_, h) =>
     h < power ? slope(h, power) : slope(2 * (h - power), 2 * power),

@@ -85,6 +85,7 @@ export function ropeFrequencies(config: RopeConfig, length: number): RopeFrequen
   checkInteger("rotaryDim", rotaryDim, 2);
   if (rotaryDim % 2 !== 0) throw new RangeError(`rotaryDim: expected an even number, got ${rotaryDim}`);
   checkPositive("theta", theta);
+  checkInteger("length", length, 0);
   switch (scaling.type) {
     case "default":
       return plain(scaledFrequencies(theta, rotaryDim, () => 1));
@@ -94,6 +95,7 @@ export function ropeFrequencies(config: RopeConfig, length: number): RopeFrequen
     case "dynamic": {
       const { factor, maxPositionEmbeddings: trained } = scaling;
       checkPositive("factor", factor);
+      checkPositive("maxPositionEmbeddings", trained);
       if (rotaryDim < 4) throw new RangeError(`dynamic scaling needs a rotaryDim of at least 4, got ${rotaryDim}`);
       const growth = (factor * Math.max(length, trained)) / trained - (factor - 1);
       return plain(scaledFrequencies(theta * pow(growth, rotaryDim / (rotaryDim - 2)), rotaryDim, () => 1));
@@ -103,6 +105,8 @@ export function ropeFrequencies(config: RopeConfig, length: number): RopeFrequen
     case "yarn":
       return { inverse: yarnFrequencies(theta, rotaryDim, scaling), attentionScaling: scaling.attentionFactor };
     case "longrope": {
+      checkPositive("originalMaxPositionEmbeddings", scaling.originalMaxPositionEmbeddings);
+      checkPositive("attentionFactor", scaling.attentionFactor);
       const factors = length > scaling.originalMaxPositionEmbeddings ? scaling.longFactor : scaling.shortFactor;
       checkFactors(scaling.longFactor, rotaryDim);
       checkFactors(scaling.shortFactor, rotaryDim);
@@ -166,6 +170,7 @@ function llama3Frequencies(theta: number, rotaryDim: number, s: RopeScaling & { 
   const { factor, lowFreqFactor: low, highFreqFactor: high, originalMaxPositionEmbeddings: trained } = s;
   checkPositive("factor", factor);
   checkPositive("lowFreqFactor", low);
+  checkPositive("originalMaxPositionEmbeddings", trained);
   if (!(high > low)) throw new RangeError(`highFreqFactor: expected more than lowFreqFactor ${low}, got ${high}`);
   return scaledFrequencies(theta, rotaryDim, (i) => {
     const turns = (trained * pow(theta, (-2 * i) / rotaryDim)) / (2 * Math.PI); // over the trained length
@@ -178,6 +183,10 @@ function llama3Frequencies(theta: number, rotaryDim: number, s: RopeScaling & { 
 
 function yarnFrequencies(theta: number, rotaryDim: number, s: RopeScaling & { type: "yarn" }): Float32Array {
   checkPositive("factor", s.factor);
+  checkPositive("originalMaxPositionEmbeddings", s.originalMaxPositionEmbeddings);
+  checkPositive("betaFast", s.betaFast);
+  checkPositive("betaSlow", s.betaSlow);
+  checkPositive("attentionFactor", s.attentionFactor);
   // The dimension whose wave turns `rotations` times over the trained length
   const dimension = (rotations: number) =>
     (rotaryDim * log(s.originalMaxPositionEmbeddings / (rotations * 2 * Math.PI))) / (2 * log(theta));

@@ -267,12 +267,8 @@ describe("writing", () => {
     const files = inMemory({ [F]: file });
     const read = await openSafetensors(files);
     expect(read.metadata).toEqual({ made: "here" });
-    expect([...read.tensors.values()].sort((a, b) => a.start - b.start || a.end - b.end).map((t) => t.name)).toEqual([
-      "b",
-      "0",
-      "__proto__",
-      "layers.*.ü\n",
-    ]);
+    const inFile = [...read.tensors.values()].sort((a, b) => a.start - b.start || a.end - b.end);
+    expect(inFile.map((tensor) => tensor.name)).toEqual(tensors.map((tensor) => tensor.name));
     for (const { name, shape, data } of tensors) {
       expect(read.tensors.get(name)?.shape).toEqual(shape);
       expect(await values(files, read.tensors.get(name))).toEqual(data);

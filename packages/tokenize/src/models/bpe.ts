@@ -1,6 +1,7 @@
 // Byte-pair encoding: characters (or the bytes of unknown ones) become ids, then neighbours merge in order of rank.
 // Sennrich et al. 2016 (arXiv:1508.07909); with scores as ranks it is sentencepiece's BPE and llama2.c's rule.
 
+import { MAX_KEPT_SYMBOLS } from "../limits";
 import { pushUtf8, tokenOfByte } from "../utf8";
 import { MergeBuffer } from "./merge-buffer";
 import type { MergeTable } from "./merge-table";
@@ -23,10 +24,10 @@ export interface BpeConfig {
   readonly ignoreMerges: boolean;
 }
 
-/** A model ready to run: its config and its scratch memory, which grows to the longest word and is kept. */
+/** A model ready to run: its config and its scratch memory. */
 export class Bpe {
   readonly #config: BpeConfig;
-  readonly #buffer = new MergeBuffer();
+  #buffer = new MergeBuffer();
   /** Ids of ASCII characters, which most texts consist of, without a string for each. */
   readonly #ascii: Int32Array;
 
@@ -58,6 +59,7 @@ export class Bpe {
       if (bytes !== null) out.push(...bytes);
       else if (unkId !== null) out.push(unkId);
     });
+    if (this.#buffer.capacity > MAX_KEPT_SYMBOLS) this.#buffer = new MergeBuffer();
   }
 
   #load(word: string): void {

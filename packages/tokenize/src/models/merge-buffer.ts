@@ -19,6 +19,11 @@ export class MergeBuffer {
   #heap = new Float64Array(0);
   #heapLength = 0;
 
+  /** How many symbols there is memory for. */
+  get capacity(): number {
+    return this.#capacity;
+  }
+
   clear(): void {
     this.#length = 0;
   }

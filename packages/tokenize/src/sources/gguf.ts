@@ -115,9 +115,9 @@ function addLooseCharacters(texts: (string | null)[], textIds: Map<string, numbe
       if (textIds.has(character)) continue;
       textIds.set(character, vocabSize + loose.length);
       loose.push(character);
+      texts.push(character);
     }
   }
-  texts.push(...loose);
   return loose;
 }
 

@@ -90,7 +90,8 @@ function readTokens(bytes: Uint8Array, vocabSize: number, file: string): { token
     if (end > bytes.length) fail(at, `${length} bytes`, `${bytes.length - offset - 8}`);
     let token = "";
     try {
-      token = utf8.decode(bytes.subarray(offset + 8, end));
+      // A copy, as browsers refuse to decode shared memory.
+      token = utf8.decode(bytes.slice(offset + 8, end));
     } catch {
       fail(at, "UTF-8", "other bytes");
     }
