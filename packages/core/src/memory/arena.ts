@@ -12,8 +12,8 @@ const MAX_BYTES = 65_536 * PAGE_BYTES;
 /**
  * A bump allocator over one `WebAssembly.Memory`.
  *
- * `allocate` only counts: memory is taken when the first view beyond its present size is asked for, in one step, so
- * that a model can lay out everything first and learn whether it fits before it reads a byte.
+ * `allocate` only counts: memory is taken when the next view is asked for, in one step, so that a model can lay out
+ * everything first and learn whether it fits before it reads a byte.
  * Views are made anew for each use, never kept: they die when the memory grows.
  *
  * @example
@@ -100,7 +100,9 @@ export class Arena {
     if (!(address >= ALIGNMENT && address + bytes <= this.#used)) {
       throw new RangeError(`bytes ${address} to ${address + bytes} are outside the ${this.#used} that were allocated`);
     }
-    if (address + bytes > memory.buffer.byteLength) this.commit();
+    // Whatever was allocated is taken now, not only what this view needs: an op makes several views in a row, and the
+    // growth for a later one would empty the earlier ones.
+    this.commit();
     return memory.buffer;
   }
 }

@@ -285,7 +285,8 @@ export class Decoder {
 
   #encode(text: string): number[] {
     if (this.tokenizer === null) throw this.#noTokenizer("a text");
-    if (text === "") throw new RangeError("prompt: expected some text, got none; to start from nothing pass the BOS id");
+    if (text === "")
+      throw new RangeError("prompt: expected some text, got none; to start from nothing pass the BOS id");
     return this.tokenizer.encode(text).ids;
   }
 
