@@ -1,7 +1,7 @@
 /** `load` and `inspect`: from files to a model that runs, or to a description of one. */
 
 import { Arena, checkInteger, checkOptions, ReferenceKernels } from "@qkv/core";
-import type { Tokenizer } from "@qkv/tokenize";
+import { type Tokenizer, TokenizerFileError } from "@qkv/tokenize";
 import { Decoder } from "./decoder/decoder";
 import type { DecoderNetwork } from "./decoder/network";
 import { ModelFileError, UnsupportedModelError } from "./errors";
@@ -162,9 +162,9 @@ export async function inspect(
     return { ...found, memory: arena.report(), contextLength, runs: true };
   } catch (error) {
     // What is wrong with the model is the answer; anything else is ours or the caller's fault.
-    if (!(error instanceof ModelFileError || error instanceof UnsupportedModelError || error instanceof RangeError))
-      throw error;
-    return { ...found, because: error.message };
+    const ofTheModel = [ModelFileError, UnsupportedModelError, TokenizerFileError, RangeError];
+    if (!ofTheModel.some((kind) => error instanceof kind)) throw error;
+    return { ...found, because: (error as Error).message };
   } finally {
     arena.dispose();
     await opened.files.close();

@@ -236,8 +236,9 @@ describe("the examples of the documentation give what they state, to the digits 
   });
 
   test.each(stated)("%s is %s", (call, result) => {
-    const value: unknown = new Function(...Object.keys(core), `return ${call}`)(...Object.values(core));
-    const [actual, expected] = [value, JSON.parse(result)].map((x) => (typeof x === "number" ? [x] : Array.from(x)));
+    const value: number | Float32Array = new Function(...Object.keys(core), `return ${call}`)(...Object.values(core));
+    const written: number | number[] = JSON.parse(result);
+    const [actual, expected] = [value, written].map((x) => (typeof x === "number" ? [x] : Array.from(x)));
     expect(actual.length).toBe(expected.length);
     actual.forEach((x, i) => {
       expect(x).toBeCloseTo(expected[i], 4);

@@ -1,0 +1,93 @@
+/** `qkv trace`: runs a model once and saves what happened inside of it. */
+
+import { type Decoder, type LoadOptions, load, type RunResult, writeSafetensors } from "@qkv/models";
+import { type Arguments, type Definitions, given } from "../arguments";
+import { command } from "../command";
+import { UsageError } from "../errors";
+import { checkReplaceable, replaceFile } from "../files";
+import { coloursFor, formatBytes, oneLine } from "../output";
+import { write } from "../terminal";
+
+const ARGS = {
+  model: { type: "positional", description: "A folder or a file (.gguf, .safetensors, llama2.c's .bin)" },
+  ids: { type: "string", valueHint: "1,2,3", description: "Token ids to run" },
+  text: { type: "string", valueHint: "TEXT", description: "A text to run, in place of ids" },
+  tap: {
+    type: "string",
+    repeatable: true,
+    valueHint: "NAME",
+    description: "What to save: names with * for any part; can be repeated, or a list with commas",
+  },
+  out: { type: "string", valueHint: "FILE", description: "The safetensors file to write" },
+  list: { type: "boolean", description: "Print the names of all taps, and run nothing" },
+  context: { type: "string", valueHint: "N", description: "Positions to make room for (default: the model's own)" },
+  tokenizer: { type: "string", valueHint: "FILE", description: "A tokenizer to use in place of the model's own" },
+  file: { type: "string", valueHint: "NAME", description: "Which file of a folder with several models" },
+} satisfies Definitions;
+
+type TraceArguments = Arguments<typeof ARGS>;
+
+/** See the file's first line. */
+export const traceCommand = command({
+  name: "trace",
+  description: "Run a model once and save what its layers computed, as float32 tensors named by their taps",
+  args: ARGS,
+  examples: [
+    "qkv trace ./model.gguf --text 'Once upon a time' --tap 'layers.*.output' --tap logits --out trace.safetensors",
+    "qkv trace ./llama --ids 1,403,407 --tap 'layers.0.*' --out layer0.safetensors",
+    "qkv trace ./llama --list",
+  ],
+  async run(args, { stdout, stderr, env, signal, blocking }) {
+    const { tokenizer, ...request } = readRequest(args);
+    const model = await load(args.positional("model") as string, { ...request.load, ...given({ tokenizer }), signal });
+    try {
+      if (request.list) return await write(stdout, model.taps.map((name) => `${name}\n`).join(""));
+      const { out, capture } = request;
+      if (capture.length === 0) throw new UsageError(`--tap is missing; there are ${summary(model.taps)}`);
+      if (out === undefined) throw new UsageError("--out is missing: the file to write");
+      await checkReplaceable(out);
+      const ids = request.ids ?? encode(model, request.text as string);
+      const captured = blocking(() => run(model, ids, capture));
+      const tensors = Object.entries(captured).map(([name, tensor]) => ({ name, ...tensor }));
+      const file = writeSafetensors(tensors, { ids: ids.join(",") });
+      await replaceFile(out, file, signal);
+      const { dim } = coloursFor(stderr, env);
+      const lines = tensors.map(({ name, shape }) => `${name} ${dim(`[${shape.join(", ")}]`)}\n`);
+      await write(stderr, `${lines.join("")}${oneLine(out)}: ${tensors.length} tensors, ${formatBytes(file.length)}\n`);
+    } finally {
+      model.dispose();
+    }
+  },
+});
+
+/** What the flags ask for, checked before a model is loaded. */
+function readRequest(args: TraceArguments) {
+  const ids = args.ids("ids");
+  const text = args.text("text");
+  const list = args.has("list");
+  if (ids !== undefined && text !== undefined) throw new UsageError("give --ids or --text, not both");
+  if (!list && ids === undefined && text === undefined) throw new UsageError("give --ids or --text: what to run");
+  const options: LoadOptions = given({ contextLength: args.integer("context", 1), file: args.text("file") });
+  const capture = args.texts("tap").flatMap((names) => names.split(","));
+  return { ids, text, list, capture, out: args.text("out"), tokenizer: args.text("tokenizer"), load: options };
+}
+
+function encode({ tokenizer }: Decoder, text: string): readonly number[] {
+  if (tokenizer === null) throw new UsageError("--text needs a tokenizer, and this model has none: give --ids");
+  return tokenizer.encode(text).ids;
+}
+
+/** The model's own checks (ids, taps) throw RangeErrors before any work: here they are about the command line. */
+function run(model: Decoder, ids: readonly number[], capture: readonly string[]): RunResult["captured"] {
+  try {
+    return model.run(ids, { capture, logitsToKeep: 0 }).captured;
+  } catch (error) {
+    if (error instanceof RangeError) throw new UsageError(error.message, { cause: error });
+    throw error;
+  }
+}
+
+/** Names with their numbers folded: "layers.{i}.output" once. */
+function summary(names: readonly string[]): string {
+  return [...new Set(names.map((name) => name.replace(/\d+/g, "{i}")))].join(", ");
+}

@@ -1,0 +1,96 @@
+/** Runs every code block of the docs: TypeScript as a script, shell commands as they stand. */
+
+import { execFileSync } from "node:child_process";
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { afterAll, describe, expect, test } from "vitest";
+import { repository } from "../support/fixtures";
+
+const DOCS = [
+  "README.md",
+  "CONTRIBUTING.md",
+  "packages/core/README.md",
+  "packages/tokenize/README.md",
+  "packages/models/README.md",
+  "packages/cli/README.md",
+];
+
+/**
+ * Shell lines that are not run here, because they run this suite, or what runs this suite (all of them in CI).
+ * Everything else is.
+ */
+const RUN_ELSEWHERE = [/^npx -y pnpm@10 (test|test:dist|lint:packages|format)$/];
+
+// Inside of tests/, so that the packages are found by name.
+const SCRATCH = repository("tests/docs/.blocks");
+
+interface Block {
+  readonly language: string;
+  readonly code: string;
+  readonly line: number;
+}
+
+function blocksOf(markdown: string): Block[] {
+  const blocks: Block[] = [];
+  for (const match of markdown.matchAll(/^```(\w+)\n(.*?)^```$/gms)) {
+    const line = markdown.slice(0, match.index).split("\n").length;
+    blocks.push({ language: match[1], code: match[2], line });
+  }
+  return blocks;
+}
+
+/** What a block says its lines print: the comments after console.log calls. */
+function promises(code: string): string[] {
+  return [...code.matchAll(/console\.log\(.*\);? \/\/ (.+)$/gm)].map((match) => match[1]);
+}
+
+function run(command: string, args: readonly string[]): string {
+  return execFileSync(command, args, {
+    cwd: repository("."),
+    encoding: "utf8",
+    stdio: ["ignore", "pipe", "pipe"],
+    env: { ...process.env, NO_COLOR: "1" },
+  });
+}
+
+afterAll(() => rmSync(SCRATCH, { recursive: true, force: true }));
+
+describe.each(DOCS)("%s", (path) => {
+  const blocks = blocksOf(readFileSync(repository(path), "utf8"));
+
+  test("has blocks, all in a language that is run here", () => {
+    expect(blocks.length).toBeGreaterThan(0);
+    expect(blocks.filter(({ language }) => !["ts", "sh"].includes(language))).toEqual([]);
+  });
+
+  const ts = blocks.filter(({ language }) => language === "ts");
+  if (ts.length > 0) {
+    test.each(ts)("TypeScript at line $line", ({ code, line }) => {
+      mkdirSync(SCRATCH, { recursive: true });
+      const file = `${SCRATCH}/${path.replaceAll("/", "-")}-${line}.ts`;
+      writeFileSync(file, code);
+      const conditions = process.env.QKV_TEST_DIST === "1" ? [] : ["--conditions=qkv-source"];
+      const output = run(process.execPath, [...conditions, "--import", "tsx", file]);
+      for (const promise of promises(code)) {
+        // "[3, 512] and [8, 3, 3]" is prose about what is printed: its numbers and words must come, in order.
+        let rest = output;
+        for (const word of promise.match(/-?\d+(\.\d+)?|true|false/g) ?? []) {
+          expect(rest, `${promise} (in ${output})`).toContain(word);
+          rest = rest.slice(rest.indexOf(word) + word.length);
+        }
+      }
+    });
+  }
+
+  const commands = blocks
+    .filter(({ language }) => language === "sh")
+    .flatMap(({ code }) => code.trim().split("\n"))
+    .map((line) => line.replace(/\s+#.*$/, ""))
+    .filter((line) => line !== "" && !RUN_ELSEWHERE.some((pattern) => pattern.test(line)));
+  if (commands.length > 0) {
+    test.each(commands)("%s", (line) => {
+      const command = line.replace("/tmp/", `${tmpdir()}/`);
+      expect(run("sh", ["-c", command]).length).toBeGreaterThan(0);
+    });
+  }
+});
