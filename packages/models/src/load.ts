@@ -1,14 +1,14 @@
 /** `load` and `inspect`: from files to a model that runs, or to a description of one. */
 
-import { Arena, checkInteger, checkOptions, ReferenceKernels } from "@qkv/core";
+import { Arena, checkInteger, checkOptions, OutOfMemoryError, ReferenceKernels } from "@qkv/core";
 import { type Tokenizer, TokenizerFileError } from "@qkv/tokenize";
-import { Decoder } from "./decoder/decoder";
+import { Decoder, MAX_CONTEXT } from "./decoder/decoder";
 import type { DecoderNetwork } from "./decoder/network";
 import { ModelFileError, UnsupportedModelError } from "./errors";
 import { openSource, type SourceLike } from "./files/open";
 import type { WeightFormat } from "./formats/detect";
 import { elementCount } from "./formats/tensor";
-import { type ModelFiles, readModelFiles } from "./model-files";
+import { identifyModel, type ModelFiles } from "./model-files";
 import { type LoadProgress, Weights } from "./weights/weights";
 
 /** Options of `load`. */
@@ -47,14 +47,14 @@ const DEFAULT_CONTEXT = 4096;
 export async function load(source: SourceLike, options: LoadOptions = {}): Promise<Decoder> {
   checkOptions("load", options, LOAD_OPTIONS);
   const { contextLength, signal, onProgress } = options;
-  if (contextLength !== undefined) checkInteger("contextLength", contextLength, 1);
+  if (contextLength !== undefined) checkInteger("contextLength", contextLength, 1, MAX_CONTEXT);
   if (onProgress !== undefined && typeof onProgress !== "function")
     throw new TypeError("onProgress: expected a function");
   signal?.throwIfAborted();
   const opened = await openSource(source);
   const arena = new Arena();
   try {
-    const files = await readModelFiles(opened, options);
+    const files = await (await identifyModel(opened, options)).parse();
     const { weights, network } = layOut(files, arena);
     const decoder = new Decoder({
       architecture: files.architecture,
@@ -125,7 +125,7 @@ export async function inspect(
   options: Pick<LoadOptions, "file" | "tokenizer" | "contextLength"> = {},
 ): Promise<Inspection> {
   checkOptions("inspect", options, ["file", "tokenizer", "contextLength"]);
-  if (options.contextLength !== undefined) checkInteger("contextLength", options.contextLength, 1);
+  if (options.contextLength !== undefined) checkInteger("contextLength", options.contextLength, 1, MAX_CONTEXT);
   const opened = await openSource(source);
   const arena = new Arena();
   let found: Inspection = {
@@ -142,14 +142,14 @@ export async function inspect(
     because: null,
   };
   try {
-    const files = await readModelFiles(opened, options);
-    const { checkpoint, tokenizer, tokenizerProblem } = files;
+    const identified = await identifyModel(opened, options);
+    const { format, architecture, tensors } = identified;
+    found = { ...found, format, architecture, ...countTensors(tensors) };
+    const files = await identified.parse();
+    const { tokenizer, tokenizerProblem } = files;
     found = {
       ...found,
-      architecture: files.architecture,
-      format: files.format,
       config: files.model.config,
-      ...countTensors(checkpoint),
       tokenizer:
         tokenizer === null
           ? { problem: tokenizerProblem ?? "none" }
@@ -162,7 +162,7 @@ export async function inspect(
     return { ...found, memory: arena.report(), contextLength, runs: true };
   } catch (error) {
     // What is wrong with the model is the answer; anything else is ours or the caller's fault.
-    const ofTheModel = [ModelFileError, UnsupportedModelError, TokenizerFileError, RangeError];
+    const ofTheModel = [ModelFileError, UnsupportedModelError, TokenizerFileError, OutOfMemoryError];
     if (!ofTheModel.some((kind) => error instanceof kind)) throw error;
     return { ...found, because: (error as Error).message };
   } finally {
@@ -171,9 +171,9 @@ export async function inspect(
   }
 }
 
-function countTensors({
-  tensors,
-}: ModelFiles["checkpoint"]): Pick<Inspection, "tensors" | "parameters" | "bytesByDtype"> {
+function countTensors(
+  tensors: ModelFiles["checkpoint"]["tensors"],
+): Pick<Inspection, "tensors" | "parameters" | "bytesByDtype"> {
   const bytesByDtype: Record<string, number> = {};
   let parameters = 0;
   for (const { dtype, shape, start, end } of tensors.values()) {

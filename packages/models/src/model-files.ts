@@ -2,7 +2,7 @@
 
 import { Tokenizer, UnsupportedTokenizerError } from "@qkv/tokenize";
 import { JsonConfig } from "./config/json-config";
-import { ModelFileError, UnsupportedModelError } from "./errors";
+import { ModelFileError } from "./errors";
 import type { CheckedSource } from "./files/checked";
 import { parseJson } from "./files/json";
 import { type OpenedSource, openSource, type SourceLike } from "./files/open";
@@ -10,7 +10,7 @@ import { detectFormat, type WeightFormat } from "./formats/detect";
 import { type Gguf, openGguf } from "./formats/gguf";
 import { openLlama2c } from "./formats/llama2c";
 import { openSafetensors } from "./formats/safetensors";
-import { ARCHITECTURES, type ParsedModel } from "./registry";
+import { ARCHITECTURES, type ParsedModel, readLlama2c } from "./registry";
 import type { Checkpoint, CheckpointTensor } from "./weights/weights";
 
 /** Configs are a few kB; this leaves room for long label lists. */
@@ -20,9 +20,19 @@ const MAX_TOKENIZER_BYTES = 256 * 1024 * 1024;
 const CONFIG = "config.json";
 const TOKENIZER = "tokenizer.json";
 
+/** Which model it is, before its config is understood: also for those that do not run. */
+export interface IdentifiedModel {
+  readonly format: WeightFormat;
+  /** `model_type`, as the file says. */
+  readonly architecture: string;
+  /** Under the file's own names. */
+  readonly tensors: ReadonlyMap<string, CheckpointTensor>;
+  /** @throws UnsupportedModelError for an architecture or a config that does not run; as `identifyModel` */
+  parse(): Promise<ModelFiles>;
+}
+
 /** Everything about a model that can be known before its weights are read. */
 export interface ModelFiles {
-  readonly format: WeightFormat;
   /** `model_type`. */
   readonly architecture: string;
   readonly model: ParsedModel;
@@ -45,19 +55,19 @@ export interface FileChoice {
  *
  * @throws ModelFileError, UnsupportedModelError; TokenizerFileError for a damaged tokenizer
  */
-export async function readModelFiles(opened: OpenedSource, choice: FileChoice): Promise<ModelFiles> {
+export async function identifyModel(opened: OpenedSource, choice: FileChoice): Promise<IdentifiedModel> {
   const { files } = opened;
   const file = choice.file ?? opened.file ?? (await findModel(files));
-  if (file === CONFIG || file.endsWith(`/${CONFIG}`)) return readFolder(files, folderOf(file), null, choice);
-  if (file.endsWith(".index.json")) return readFolder(files, folderOf(file), file, choice);
+  if (file === CONFIG || file.endsWith(`/${CONFIG}`)) return identifyFolder(files, folderOf(file), null, choice);
+  if (file.endsWith(".index.json")) return identifyFolder(files, folderOf(file), file, choice);
   const format = await detectFormat(files, file);
   switch (format) {
     case "gguf":
-      return readGguf(files, file, choice);
+      return identifyGguf(files, file, choice);
     case "llama2.c":
-      return readLlama2c(files, file, choice);
+      return identifyLlama2c(files, file, choice);
     case "safetensors":
-      return readFolder(files, folderOf(file), file, choice);
+      return identifyFolder(files, folderOf(file), file, choice);
   }
 }
 
@@ -85,35 +95,30 @@ function isLlama2cTokenizer(name: string): boolean {
 
 // ---- Hugging Face: config.json, safetensors, tokenizer.json
 
-async function readFolder(
+async function identifyFolder(
   files: CheckedSource,
   folder: string,
   weightFile: string | null,
   choice: FileChoice,
-): Promise<ModelFiles> {
+): Promise<IdentifiedModel> {
   const file = folder + CONFIG;
   const json = new JsonConfig(parseJson(await files.readText(file, MAX_CONFIG_BYTES), { file }), file);
   const architecture = json.string("model_type");
-  const reader = ARCHITECTURES[architecture];
-  if (reader === undefined || !Object.hasOwn(ARCHITECTURES, architecture)) {
-    throw json.unsupported("model_type", Object.keys(ARCHITECTURES));
-  }
-  if (json.has("quantization_config")) throw json.unsupported("quantization_config", ["none"]);
-  const model = reader.fromJson(json);
   const path = weightFile ?? (await findWeights(files, folder));
   const { tensors } = await openSafetensors(files, { path });
-  return {
-    format: "safetensors",
-    architecture,
-    model,
-    checkpoint: { files, file: path, tensors: model.tensors ?? tensors },
-    ...(await readTokenizer(choice, null, async () => {
+  const parse = async (): Promise<ModelFiles> => {
+    const known = Object.keys(ARCHITECTURES);
+    if (!known.includes(architecture)) throw json.unsupported("model_type", known);
+    if (json.has("quantization_config")) throw json.unsupported("quantization_config", ["none"]);
+    const model = ARCHITECTURES[architecture].fromJson(json);
+    const endIds = await readEndIds(files, folder, json);
+    const tokenizer = await readTokenizer(choice, null, async () => {
       const name = folder + TOKENIZER;
-      if (!(await files.exists(name))) return `there is no ${name}`;
-      return Tokenizer.fromTokenizerJson(await files.readText(name, MAX_TOKENIZER_BYTES), { file: name });
-    })),
-    endIds: await readEndIds(files, folder, json),
+      return (await files.exists(name)) ? readTokenizerFile(files, name, null) : `there is no ${name}`;
+    });
+    return { architecture, model, checkpoint: { files, file: path, tensors }, ...tokenizer, endIds };
   };
+  return { format: "safetensors", architecture, tensors, parse };
 }
 
 /** model.safetensors or its index; a folder with PyTorch's pickle alone is told what to do. */
@@ -137,24 +142,21 @@ async function readEndIds(files: CheckedSource, folder: string, config: JsonConf
 
 // ---- GGUF: everything in one file
 
-async function readGguf(files: CheckedSource, file: string, choice: FileChoice): Promise<ModelFiles> {
+async function identifyGguf(files: CheckedSource, file: string, choice: FileChoice): Promise<IdentifiedModel> {
   const gguf = await openGguf(files, file);
+  // The keys are read like those of a JSON config: same checks, same messages.
   const json = new JsonConfig(Object.fromEntries(gguf.metadata), file);
   const architecture = json.string("general.architecture");
-  const reader = Object.hasOwn(ARCHITECTURES, architecture) ? ARCHITECTURES[architecture]?.fromGguf : null;
-  if (!reader) {
-    const known = Object.keys(ARCHITECTURES).filter((name) => ARCHITECTURES[name]?.fromGguf);
-    throw json.unsupported("general.architecture", known);
-  }
-  const model = await reader(gguf, files, file);
-  return {
-    format: "gguf",
-    architecture,
-    model,
-    checkpoint: { files, file, tensors: model.tensors ?? gguf.tensors },
-    ...(await readTokenizer(choice, null, async () => ggufTokenizer(gguf, file))),
-    endIds: ["tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id"].flatMap((key) => json.tokenIds(key)),
+  const parse = async (): Promise<ModelFiles> => {
+    const known = Object.keys(ARCHITECTURES).filter((name) => ARCHITECTURES[name].fromGguf !== null);
+    if (!known.includes(architecture)) throw json.unsupported("general.architecture", known);
+    const model = await ARCHITECTURES[architecture].fromGguf!(gguf, json, files);
+    const tokenizer = await readTokenizer(choice, null, async () => ggufTokenizer(gguf, file));
+    const endIds = ["tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id"].flatMap((key) => json.tokenIds(key));
+    const tensors = model.tensors ?? gguf.tensors;
+    return { architecture, model, checkpoint: { files, file, tensors }, ...tokenizer, endIds };
   };
+  return { format: "gguf", architecture, tensors: gguf.tensors, parse };
 }
 
 function ggufTokenizer(gguf: Gguf, file: string): Tokenizer | string {
@@ -164,29 +166,22 @@ function ggufTokenizer(gguf: Gguf, file: string): Tokenizer | string {
 
 // ---- llama2.c: weights alone, the tokenizer in a file beside
 
-async function readLlama2c(files: CheckedSource, file: string, choice: FileChoice): Promise<ModelFiles> {
-  const parsed = await openLlama2c(files, file);
-  const reader = ARCHITECTURES.llama?.fromLlama2c;
-  if (!reader) throw new UnsupportedModelError("file format", "llama2.c", [], { file });
-  const model = reader(parsed);
-  const { vocabSize } = parsed.config;
-  return {
-    format: "llama2.c",
-    architecture: "llama",
-    model,
-    checkpoint: {
-      files,
-      file,
-      tensors: model.tensors ?? (parsed.tensors as ReadonlyMap<string, CheckpointTensor>),
-    },
-    ...(await readTokenizer(choice, vocabSize, async () => {
+async function identifyLlama2c(files: CheckedSource, file: string, choice: FileChoice): Promise<IdentifiedModel> {
+  const llama2c = await openLlama2c(files, file);
+  const parse = async (): Promise<ModelFiles> => {
+    const model = readLlama2c(llama2c);
+    const { vocabSize } = llama2c.config;
+    const tokenizer = await readTokenizer(choice, vocabSize, async () => {
       const names = [`tok${vocabSize}.bin`, "tokenizer.bin"].map((name) => folderOf(file) + name);
       for (const name of names) if (await files.exists(name)) return readTokenizerFile(files, name, vocabSize);
       return `there is neither ${names.join(" nor ")}`;
-    })),
+    });
+    const tensors = model.tensors ?? llama2c.tensors;
     // run.c stops at <s> (1), which separates the texts that such models were trained on; </s> is 2.
-    endIds: [1, 2].filter((id) => id < vocabSize),
+    const endIds = [1, 2].filter((id) => id < vocabSize);
+    return { architecture: "llama", model, checkpoint: { files, file, tensors }, ...tokenizer, endIds };
   };
+  return { format: "llama2.c", architecture: "llama", tensors: llama2c.tensors, parse };
 }
 
 // ---- Tokenizers
@@ -268,7 +263,7 @@ export async function loadTokenizer(source: SourceLike): Promise<Tokenizer> {
     if (!model.endsWith(".json") && (await detectFormat(files, model)) === "gguf") {
       return await readTokenizerFile(files, model, null);
     }
-    const { tokenizer, tokenizerProblem } = await readModelFiles({ files, file: model }, {});
+    const { tokenizer, tokenizerProblem } = await (await identifyModel({ files, file: model }, {})).parse();
     if (tokenizer === null)
       throw new ModelFileError(`no tokenizer: ${tokenizerProblem}`, {
         file: model,

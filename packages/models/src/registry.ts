@@ -8,7 +8,7 @@ import type { Gguf } from "./formats/gguf";
 import type { Llama2c } from "./formats/llama2c";
 import { readLlamaGguf } from "./llama/gguf";
 import { Llama, type LlamaConfig, parseLlamaConfig } from "./llama/llama";
-import { readLlama2c } from "./llama/llama2c";
+import { llamaOfLlama2c } from "./llama/llama2c";
 import type { CheckpointTensor, Weights } from "./weights/weights";
 
 /** A config with the tensors that belong to it, under Hugging Face's names. */
@@ -21,32 +21,25 @@ export interface ParsedModel {
   readonly tensors: ReadonlyMap<string, CheckpointTensor> | null;
 }
 
-/** How an architecture is read from each kind of file; null where it does not come as that. */
+/** How an architecture is read from each kind of file that names it; null where it does not come as that. */
 interface Architecture {
   readonly fromJson: (json: JsonConfig) => ParsedModel;
-  readonly fromGguf: ((gguf: Gguf, files: CheckedSource, file: string) => Promise<ParsedModel>) | null;
-  readonly fromLlama2c: ((model: Llama2c) => ParsedModel) | null;
+  readonly fromGguf: ((gguf: Gguf, json: JsonConfig, files: CheckedSource) => Promise<ParsedModel>) | null;
 }
 
 /** By `model_type` of config.json, which is also `general.architecture` of GGUF files. */
 export const ARCHITECTURES: Readonly<Record<string, Architecture>> = {
   llama: {
-    fromJson: (json) => llama(parseLlamaConfig(json), null),
-    fromGguf: async (gguf, files, file) => {
-      const { config, tensors } = await readLlamaGguf(gguf, files, file);
-      return llama(config, tensors);
-    },
-    fromLlama2c: (model) => {
-      const { config, tensors } = readLlama2c(model);
-      return llama(config, tensors);
-    },
+    fromJson: (json) => llama({ config: parseLlamaConfig(json), tensors: null }),
+    fromGguf: async (gguf, json, files) => llama(await readLlamaGguf(gguf, json, files)),
   },
 };
 
-function llama(config: LlamaConfig, tensors: ReadonlyMap<string, CheckpointTensor> | null): ParsedModel {
-  return {
-    config: { ...config },
-    tensors,
-    create: (weights, kernels) => new Llama(config, weights, kernels),
-  };
+/** llama2.c's files name no architecture: there is one. */
+export function readLlama2c(model: Llama2c): ParsedModel {
+  return llama(llamaOfLlama2c(model));
+}
+
+function llama({ config, tensors }: { config: LlamaConfig; tensors: ParsedModel["tensors"] }): ParsedModel {
+  return { config: { ...config }, tensors, create: (weights, kernels) => new Llama(config, weights, kernels) };
 }

@@ -201,6 +201,52 @@ describe("empty arrays give empty results", () => {
   });
 });
 
+describe("options that are left out", () => {
+  const [x, y] = [Float32Array.of(1, -2, 3, 4, -5, 6, 7, 8), Float32Array.of(3, 1, 4, -1, 5, 9, -2, 6)];
+  const small = x.map((value) => value * 1e-3); // so that eps matters
+  test.each<[string, () => Float32Array, () => Float32Array]>([
+    ["rmsNorm: eps 1e-6", () => core.rmsNorm(small, y), () => core.rmsNorm(small, y, { eps: 1e-6 })],
+    ["layerNorm: eps 1e-5", () => core.layerNorm(small, y, x), () => core.layerNorm(small, y, x, { eps: 1e-5 })],
+    ["softmax: one row", () => core.softmax(x), () => core.softmax(x, { width: 8 })],
+    ["gelu: with the error function", () => core.gelu(x), () => core.activate(x, "gelu")],
+    ["geglu: with the error function", () => core.geglu(x, y), () => core.geglu(x, y, { approximate: "none" })],
+    [
+      "attention: MHA over everything, scaled by 1/sqrt(K)",
+      () => core.attention(x, x.map(Math.sin), y, { heads: 2, headDim: 2 }),
+      () =>
+        core.attention(x, x.map(Math.sin), y, {
+          ...{ heads: 2, kvHeads: 2, headDim: 2 },
+          ...{ scale: 1 / Math.sqrt(2), mask: {}, position: 0 },
+        }),
+    ],
+    [
+      "attention: queries are the last positions",
+      () => core.attention(x, y, y, { heads: 2, kvHeads: 1, headDim: 4, mask: { causal: true } }),
+      () => core.attention(x, y, y, { heads: 2, kvHeads: 1, headDim: 4, mask: { causal: true }, position: 1 }),
+    ],
+    [
+      "linearAttention: elu + 1 over everything, normalised",
+      () => core.linearAttention(x, x, y, { heads: 1, headDim: 4 }),
+      () =>
+        core.linearAttention(x, x, y, {
+          ...{ heads: 1, kvHeads: 1, headDim: 4 },
+          ...{ featureMap: "elu+1", causal: false, normalize: true },
+        }),
+    ],
+    [
+      "applyRope: positions from 0, theta 10000, half-split",
+      () => core.applyRope(x, { headDim: 4, heads: 1 }),
+      () =>
+        core.applyRope(x, {
+          ...{ headDim: 4, positions: [0, 1], layout: "half-split" },
+          frequencies: { inverse: Float32Array.of(1, 0.01), attentionScaling: 1 },
+        }),
+    ],
+  ])("%s", (_, without, written) => {
+    expect(without()).toEqual(written());
+  });
+});
+
 describe("inputs are left as they are", () => {
   const x = () => Float32Array.of(1, -2, 3, 4, -5, 6, 7, 8);
   test.each<[string, (a: Float32Array, b: Float32Array, c: Float32Array) => unknown]>([

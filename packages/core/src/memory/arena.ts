@@ -9,6 +9,11 @@ const ALIGNMENT = 64;
 /** What a WebAssembly memory with 32-bit addresses can hold. */
 const MAX_BYTES = 65_536 * PAGE_BYTES;
 
+/** There is not enough memory for what was asked; the message says how much it would take. */
+export class OutOfMemoryError extends RangeError {
+  override readonly name = "OutOfMemoryError";
+}
+
 /**
  * A bump allocator over one `WebAssembly.Memory`.
  *
@@ -36,7 +41,7 @@ export class Arena {
    * Gives out `bytes` bytes, zeroed when they are used for the first time.
    *
    * @param purpose what `report` files the bytes under, such as "weights"
-   * @throws RangeError if the arena would pass the 4 GiB that 32-bit addresses reach
+   * @throws OutOfMemoryError if the arena would pass the 4 GiB that 32-bit addresses reach
    */
   allocate(bytes: number, purpose: string): Address {
     this.#alive();
@@ -44,7 +49,7 @@ export class Arena {
     const address = this.#used;
     const end = Math.ceil((address + bytes) / ALIGNMENT) * ALIGNMENT;
     if (end > MAX_BYTES) {
-      throw new RangeError(
+      throw new OutOfMemoryError(
         `${purpose} need ${mebibytes(bytes)} more, after ${mebibytes(address)}: a model's memory is limited to 4096 MiB`,
       );
     }
@@ -58,7 +63,11 @@ export class Arena {
     return Object.fromEntries(this.#byPurpose);
   }
 
-  /** Takes the memory that has been allocated. Done by the first view too; by hand, to fail early. */
+  /**
+   * Takes the memory that has been allocated. Done by the next view too; by hand, to fail early.
+   *
+   * @throws OutOfMemoryError if the engine has not so much
+   */
   commit(): void {
     const memory = this.#alive();
     const missing = this.#used - memory.buffer.byteLength;
@@ -66,7 +75,7 @@ export class Arena {
     try {
       memory.grow(Math.ceil(missing / PAGE_BYTES));
     } catch (cause) {
-      throw new RangeError(`the engine refused ${mebibytes(this.#used)} of memory`, { cause });
+      throw new OutOfMemoryError(`the engine refused ${mebibytes(this.#used)} of memory`, { cause });
     }
   }
 

@@ -1,6 +1,6 @@
 /** Reading a model's config.json: typed access in which a wrong value names its key. */
 
-import { ModelFileError, UnsupportedModelError } from "../errors";
+import { ModelFileError, shown, UnsupportedModelError } from "../errors";
 
 /** Bounds of a number in a config. */
 interface Bounds {
@@ -21,7 +21,7 @@ export class JsonConfig {
   constructor(json: unknown, file: string, path = "") {
     if (typeof json !== "object" || json === null || Array.isArray(json)) {
       const where = path === "" ? "the file" : `config key "${path.slice(0, -1)}"`;
-      throw new ModelFileError(`${where}: expected a JSON object, got ${JSON.stringify(json)?.slice(0, 80)}`, { file });
+      throw new ModelFileError(`${where}: expected a JSON object, got ${shown(json)}`, { file });
     }
     this.#values = json as Readonly<Record<string, unknown>>;
     this.file = file;
@@ -105,7 +105,7 @@ export class JsonConfig {
 
   /** The error for a value of the wrong form. */
   wrong(key: string, expected: string): ModelFileError {
-    const got = this.has(key) ? JSON.stringify(this.#values[key])?.slice(0, 80) : "nothing";
+    const got = this.has(key) ? shown(this.#values[key]) : "nothing";
     return new ModelFileError(`config key "${this.#path}${key}": expected ${expected}, got ${got}`, {
       file: this.file,
     });

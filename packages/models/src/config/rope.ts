@@ -1,6 +1,13 @@
 /** Rotary embedding settings of Hugging Face configs, in the keys of transformers 5 and of 4. */
 
-import { longropeAttentionFactor, type RopeConfig, type RopeScaling, yarnAttentionFactor } from "@qkv/core";
+import {
+  longropeAttentionFactor,
+  type RopeConfig,
+  type RopeScaling,
+  ropeFrequencies,
+  yarnAttentionFactor,
+} from "@qkv/core";
+import { ModelFileError } from "../errors";
 import type { JsonConfig } from "./json-config";
 
 /** What the settings of every type may hold. `type` is how older files call `rope_type`. */
@@ -54,11 +61,27 @@ export function parseRope(config: JsonConfig, headDim: number, maxPositionEmbedd
   const partial = rope.number("partial_rotary_factor", {}, null) ?? config.number("partial_rotary_factor", {}, 1);
   if (partial !== 1)
     throw (rope.has("partial_rotary_factor") ? rope : config).unsupported("partial_rotary_factor", ["1"]);
-  return {
-    theta,
-    rotaryDim: headDim,
-    scaling: parseScaling(type, rope, config, headDim, maxPositionEmbeddings),
-  };
+  const scaling = parseScaling(type, rope, config, headDim, maxPositionEmbeddings);
+  return checkRope({ theta, rotaryDim: headDim, scaling }, config.file);
+}
+
+/** Lengths of passes at which every table of a scaling is in use. */
+const SHORT_AND_LONG = [1, 2 ** 22];
+
+/** Settings that are numbers each, and together give no frequencies (a base of 1 under yarn), are found here. */
+export function checkRope(rope: RopeConfig, file: string): RopeConfig {
+  try {
+    for (const length of SHORT_AND_LONG) {
+      const { inverse, attentionScaling } = ropeFrequencies(rope, length);
+      // Above a turn a position they would alias, and at 0 all positions would be alike.
+      if (!inverse.every((f) => f > 0 && f <= 2 * Math.PI) || !Number.isFinite(attentionScaling)) {
+        throw new RangeError("they give frequencies that are not between 0 and one turn a position");
+      }
+    }
+  } catch (cause) {
+    throw new ModelFileError(`wrong rotary settings: ${(cause as Error).message}`, { file }, { cause });
+  }
+  return rope;
 }
 
 function parseScaling(

@@ -8,6 +8,9 @@ import { crossEntropy } from "../generate/sampling";
 import { Capture, selectTaps, type Tensor } from "./capture";
 import { CHUNK_ROWS, type DecoderNetwork, type Segment } from "./network";
 
+/** Most positions of a context: further on, the angles of rotary positions would lose their precision. */
+export const MAX_CONTEXT = 2 ** 22;
+
 /** Options of `run` and `runBatch`. */
 export interface RunOptions {
   /** Taps to keep, by name or with `*`: "layers.*.output", "logits". See `Decoder.taps`. */
@@ -161,7 +164,8 @@ export class Decoder {
     if (plan.stop.length > 0 && this.tokenizer === null) throw this.#noTokenizer("stop strings");
     const ids = typeof prompt === "string" ? this.#encode(prompt) : [...prompt];
     this.#checkIds("prompt", ids);
-    const positions = plan.maxNewTokens === null ? this.contextLength : Math.max(ids.length + plan.maxNewTokens, 1);
+    const positions = plan.maxNewTokens === null ? this.contextLength : ids.length + plan.maxNewTokens;
+    checkInteger("prompt and maxNewTokens together", positions, 1, MAX_CONTEXT);
     const host = {
       tokenizer: this.tokenizer,
       acquire: (n: number) => this.#acquire(n),

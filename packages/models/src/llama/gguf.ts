@@ -2,7 +2,8 @@
 
 import type { RopeScaling } from "@qkv/core";
 import { yarnAttentionFactor } from "@qkv/core";
-import { JsonConfig } from "../config/json-config";
+import type { JsonConfig } from "../config/json-config";
+import { checkRope } from "../config/rope";
 import { ModelFileError, UnsupportedModelError } from "../errors";
 import type { CheckedSource } from "../files/checked";
 import type { Gguf } from "../formats/gguf";
@@ -42,11 +43,10 @@ const FIXED: Readonly<Record<string, number>> = {
 /** Config and tensors of a GGUF file whose `general.architecture` is "llama". */
 export async function readLlamaGguf(
   gguf: Gguf,
+  json: JsonConfig,
   files: CheckedSource,
-  file: string,
 ): Promise<{ config: LlamaConfig; tensors: Map<string, CheckpointTensor> }> {
-  // The keys are read like those of a JSON config: same checks, same messages.
-  const json = new JsonConfig(Object.fromEntries(gguf.metadata), file);
+  const { file } = json;
   for (const [key, value] of Object.entries(FIXED)) {
     if (json.has(key) && json.integer(key, { min: 0 }) !== value) throw json.unsupported(key, [String(value)]);
   }
@@ -85,11 +85,14 @@ export async function readLlamaGguf(
       min: 0,
     }),
     maxPositionEmbeddings,
-    rope: {
-      theta: json.number("llama.rope.freq_base", { min: 1 }, 10_000),
-      rotaryDim: headDim,
-      scaling: await ropeScaling(json, gguf, files, maxPositionEmbeddings, headDim),
-    },
+    rope: checkRope(
+      {
+        theta: json.number("llama.rope.freq_base", { min: 1 }, 10_000),
+        rotaryDim: headDim,
+        scaling: await ropeScaling(json, gguf, files, maxPositionEmbeddings, headDim),
+      },
+      file,
+    ),
     // The format has no keys for these three; the tensors are what says it.
     attentionBias: gguf.tensors.has("blk.0.attn_q.bias"),
     mlpBias: gguf.tensors.has("blk.0.ffn_gate.bias"),

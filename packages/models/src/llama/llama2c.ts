@@ -5,7 +5,7 @@ import type { CheckpointTensor } from "../weights/weights";
 import type { LlamaConfig } from "./llama";
 
 /** Config and tensors of a llama2.c checkpoint. What its header leaves out is fixed in its run.c. */
-export function readLlama2c(model: Llama2c): {
+export function llamaOfLlama2c(model: Llama2c): {
   config: LlamaConfig;
   tensors: Map<string, CheckpointTensor>;
 } {

@@ -1,0 +1,119 @@
+/** `qkv generate`, as a user runs it. */
+
+import { cpSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { FORMS, qkv, qkvJson, STORIES, temporaryFolder } from "./run";
+
+interface Report {
+  readonly text: string | null;
+  readonly ids: readonly number[];
+  readonly promptTokens: number;
+  readonly newTokens: number;
+  readonly finishReason: string;
+  readonly timeToFirstTokenMs: number;
+  readonly tokensPerSecond: number;
+  readonly seed?: number;
+}
+
+const PROMPT = "Once upon a time";
+const SPEED = /^(\d+) tokens?, [\d.]+ tok\/s, first token after \d+ ms(, seed \d+)?\n$/;
+
+describe.concurrent("qkv generate", () => {
+  test("without arguments tells the story that llama2.c tells, from any folder", async () => {
+    const { code, stdout, stderr } = await qkv(["generate"], { cwd: "/" });
+    expect(stdout).toBe(`${STORIES.bos.greedy.text}\n`);
+    expect(stderr).toMatch(SPEED);
+    expect(stderr).toMatch(/^200 tokens/);
+    expect(code).toBe(0);
+  });
+
+  test.each(Object.entries(FORMS))("continues a text alike from %s", async (_, model) => {
+    const report = await qkvJson<Report>(["generate", model, PROMPT]);
+    expect(report).toEqual({
+      text: STORIES.prompt.greedy.text.slice(PROMPT.length),
+      ids: STORIES.prompt.greedy.ids,
+      promptTokens: STORIES.prompt.ids.length,
+      newTokens: 200,
+      finishReason: "length",
+      timeToFirstTokenMs: expect.any(Number),
+      tokensPerSecond: expect.any(Number),
+    });
+    expect(report.timeToFirstTokenMs).toBeGreaterThan(0);
+    expect(report.tokensPerSecond).toBeGreaterThan(1);
+  });
+
+  test("a single argument that is no file is the prompt; it is printed, then continued", async () => {
+    const { code, stdout, stderr } = await qkv(["generate", PROMPT, "-n", "10"]);
+    expect(stdout).toMatch(/^Once upon a time, there was .*\n$/);
+    expect(STORIES.prompt.greedy.text.startsWith(stdout.trimEnd())).toBe(true);
+    expect(stderr).toMatch(SPEED);
+    expect(code).toBe(0);
+  });
+
+  test("a single argument that is a file is the model", async () => {
+    const { stdout } = await qkv(["generate", FORMS.gguf, "-n", "10"]);
+    expect(STORIES.bos.greedy.text.startsWith(stdout.trimEnd())).toBe(true);
+  });
+
+  test("--ids continues ids, and prints only what is new", async () => {
+    const ids = STORIES.prompt.ids.join(",");
+    const { stdout } = await qkv(["generate", "--ids", ids]);
+    expect(stdout).toBe(`${STORIES.prompt.greedy.text.slice(PROMPT.length)}\n`);
+  });
+
+  test("the same seed gives the same text, and a text without one tells its seed", async () => {
+    const sampled = ["generate", PROMPT, "-n", "30", "--temperature", "1.1", "--top-k", "50", "--top-p", "0.95"];
+    const first = await qkvJson<Report>(sampled);
+    expect(first.seed).toEqual(expect.any(Number));
+    const again = await qkv([...sampled, "--seed", `${first.seed}`]);
+    expect(again.stdout).toBe(`${PROMPT}${first.text}\n`);
+    expect(again.stderr).toContain(`, seed ${first.seed}\n`);
+  });
+
+  test("--stop ends before the first of its texts", async () => {
+    const report = await qkvJson<Report>(["generate", PROMPT, "--stop", "never said", "--stop", " girl"]);
+    expect(report).toMatchObject({ text: ", there was a little", finishReason: "stop" });
+    expect(report.newTokens).toBe(report.ids.length);
+  });
+
+  test("--stop-ids ends with its token, which is in ids", async () => {
+    const [first, second, third] = STORIES.prompt.greedy.ids;
+    const report = await qkvJson<Report>(["generate", PROMPT, "--stop-ids", `511,${third}`]);
+    expect(report).toMatchObject({ ids: [first, second, third], finishReason: "stop", newTokens: 3 });
+  });
+
+  test("--no-repeat-ngram-size is a flag with a value, not a negation", async () => {
+    const { ids } = await qkvJson<Report>(["generate", PROMPT, "--no-repeat-ngram-size", "2"]);
+    const pairs = ids.slice(1).map((id, i) => `${ids[i]},${id}`);
+    expect(new Set(pairs).size).toBe(pairs.length);
+  });
+
+  test("a model without a tokenizer takes ids and gives ids", async () => {
+    const folder = temporaryFolder();
+    for (const name of ["config.json", "model.safetensors"]) {
+      cpSync(join(FORMS.safetensors, name), join(folder, name));
+    }
+    const ids = STORIES.prompt.ids.join(",");
+    const expected = STORIES.prompt.greedy.ids.slice(0, 4);
+    const [plain, report, text, nothing, given] = await Promise.all([
+      qkv(["generate", folder, "--ids", ids, "-n", "4"]),
+      qkvJson<Report>(["generate", folder, "--ids", ids, "-n", "4"]),
+      qkv(["generate", folder, PROMPT]),
+      qkv(["generate", folder]),
+      qkvJson<Report>(["generate", folder, PROMPT, "-n", "4", "--tokenizer", `${FORMS.safetensors}/tokenizer.json`]),
+    ]);
+    expect(plain.stdout).toBe(`${expected.join(" ")}\n`);
+    expect(report).toMatchObject({ text: null, ids: expected });
+    expect(text).toMatchObject({ code: 1, stdout: "", stderr: expect.stringMatching(/no tokenizer.*pass ids/) });
+    expect(nothing).toMatchObject({ code: 2, stdout: "", stderr: expect.stringMatching(/^qkv: a prompt is needed/) });
+    expect(given).toMatchObject({ ids: expected });
+  });
+
+  test("going past the context is noted, not refused", async () => {
+    const { code, stdout, stderr } = await qkv(["generate", PROMPT, "-n", "12", "--context", "10"]);
+    expect(stderr).toMatch(/^qkv: note: .*17, past the context of 10\n12 tokens/);
+    expect(STORIES.prompt.greedy.text.startsWith(stdout.trimEnd())).toBe(true);
+    expect(code).toBe(0);
+  });
+});

@@ -1,0 +1,35 @@
+/** `qkv tokenize`, as a user runs it. */
+
+import { describe, expect, test } from "vitest";
+import { FORMS, qkv, qkvJson, STORIES } from "./run";
+
+const PROMPT = "Once upon a time";
+const TABLE = ["  1  <s>", "403  ▁Once", "407  ▁upon", "261  ▁a", "378  ▁time", ""].join("\n");
+
+describe.concurrent("qkv tokenize", () => {
+  test.each(Object.entries(FORMS))("gives the same ids from %s", async (_, model) => {
+    const { ids, tokens } = await qkvJson<{ ids: number[]; tokens: string[] }>(["tokenize", model, PROMPT]);
+    expect(ids).toEqual(STORIES.prompt.ids);
+    expect(tokens.slice(1)).toEqual(["▁Once", "▁upon", "▁a", "▁time"]);
+  });
+
+  test("prints a token to a line, from an argument, a pipe or -", async () => {
+    const runs = await Promise.all([
+      qkv(["tokenize", FORMS.safetensors, PROMPT]),
+      qkv(["tokenize", FORMS.safetensors], { input: PROMPT }),
+      qkv(["tokenize", FORMS.safetensors, "-"], { input: PROMPT }),
+    ]);
+    for (const run of runs) expect(run).toMatchObject({ code: 0, stdout: TABLE, stderr: "" });
+  });
+
+  test("a tokenizer file alone, without special tokens; control characters are escaped", async () => {
+    const file = `${FORMS.safetensors}/tokenizer.json`;
+    const { stdout } = await qkv(["tokenize", file, "--no-special-tokens"], { input: "a\u001b[0m" });
+    expect(stdout).toMatch(/^261 {2}▁a\n/);
+  });
+
+  test("input that is no text", async () => {
+    const run = await qkv(["tokenize", FORMS.safetensors], { input: new Uint8Array([0x61, 0xff]) });
+    expect(run).toMatchObject({ code: 1, stdout: "", stderr: "qkv: standard input is not UTF-8 text\n" });
+  });
+});

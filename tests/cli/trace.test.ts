@@ -1,0 +1,82 @@
+/** `qkv trace`, as a user runs it: the file holds the bits that `run` captures. */
+
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { load } from "@qkv/models";
+import { describe, expect, test } from "vitest";
+import { readExpected } from "../support/safetensors";
+import { FORMS, qkv, STORIES, temporaryFolder } from "./run";
+
+const { ids } = STORIES.prompt;
+
+describe.concurrent("qkv trace", () => {
+  test("--ids and --text write what `run` captures, bit for bit", async () => {
+    const folder = temporaryFolder();
+    const files = ["ids.safetensors", "text.safetensors"].map((name) => join(folder, name));
+    writeFileSync(files[1] as string, "something old, to be replaced");
+    const model = ["trace", FORMS.gguf];
+    const [byIds, byText] = await Promise.all([
+      qkv([
+        ...model,
+        "--ids",
+        ids.join(","),
+        "--tap",
+        "layers.*.output",
+        "--tap",
+        "logits",
+        "--out",
+        files[0] as string,
+      ]),
+      qkv([...model, "--text", "Once upon a time", "--tap", "layers.*.output,logits", `--out=${files[1]}`]),
+    ]);
+    expect(byIds).toMatchObject({ code: 0, stdout: "" });
+    expect(byIds.stderr).toContain("layers.4.output [5, 64]\nlogits [5, 512]\n");
+    expect(byIds.stderr).toMatch(/ids\.safetensors: 6 tensors, [\d.]+ kB\n$/);
+    expect(byText).toMatchObject({ code: 0, stdout: "" });
+    expect(readFileSync(files[0] as string).equals(readFileSync(files[1] as string))).toBe(true);
+    expect(readdirSync(folder).sort()).toEqual(["ids.safetensors", "text.safetensors"]);
+
+    const decoder = await load(FORMS.gguf);
+    const { captured } = decoder.run(ids, { capture: ["layers.*.output", "logits"] });
+    decoder.dispose();
+    const written = readExpected(files[0] as string);
+    expect([...written.keys()]).toEqual(Object.keys(captured));
+    for (const [name, { shape, data }] of written) {
+      expect(shape, name).toEqual(captured[name]?.shape);
+      expect(
+        Buffer.from(data.buffer).equals(Buffer.from((captured[name] as { data: Float32Array }).data.slice().buffer)),
+        name,
+      ).toBe(true);
+    }
+  });
+
+  test("--list prints the names of all taps", async () => {
+    const { code, stdout } = await qkv(["trace", FORMS.safetensors, "--list"]);
+    const decoder = await load(FORMS.safetensors);
+    expect(stdout).toBe(decoder.taps.map((name) => `${name}\n`).join(""));
+    decoder.dispose();
+    expect(code).toBe(0);
+  });
+
+  test("what goes wrong leaves no file, and an old one as it was", async () => {
+    const folder = temporaryFolder();
+    const out = join(folder, "old.safetensors");
+    writeFileSync(out, "old");
+    const trace = ["trace", FORMS.safetensors, "--ids"];
+    const [noTap, wrongTap, wrongId, isFolder, noFolder] = await Promise.all([
+      qkv([...trace, "1", "--out", out]),
+      qkv([...trace, "1", "--out", out, "--tap", "layers.*.outputs"]),
+      qkv([...trace, "1,512", "--out", out, "--tap", "logits"]),
+      qkv([...trace, "1", "--out", folder, "--tap", "logits"]),
+      qkv([...trace, "1", "--out", join(folder, "missing", "new"), "--tap", "logits"]),
+    ]);
+    const taps = /embeddings, layers\.\{i\}\.attention\.probs, .*logits/;
+    expect(noTap).toMatchObject({ code: 2, stderr: expect.stringMatching(taps) });
+    expect(wrongTap).toMatchObject({ code: 2, stderr: expect.stringMatching(taps) });
+    expect(wrongId).toMatchObject({ code: 2, stderr: expect.stringMatching(/ids\[1\].*512/) });
+    expect(isFolder).toMatchObject({ code: 1, stderr: expect.stringContaining("not a file") });
+    expect(noFolder).toMatchObject({ code: 1, stderr: expect.stringContaining("no such folder") });
+    expect(readdirSync(folder)).toEqual(["old.safetensors"]);
+    expect(readFileSync(out, "utf8")).toBe("old");
+  });
+});
