@@ -30,11 +30,10 @@ function exampleFolder(): { cwd: string; env: Record<string, string> } {
 }
 
 describe.concurrent("help", () => {
-  test("of the program lists the commands, as does a call without any", async () => {
-    const [asked, bare] = await Promise.all([qkv(["--help"]), qkv([])]);
-    expect(asked).toMatchObject({ code: 0, stderr: "" });
-    for (const command of COMMANDS) expect(asked.stdout).toMatch(new RegExp(`^ *${command} {4}\\S`, "m"));
-    expect(bare).toEqual({ ...asked, code: 2, stdout: "", stderr: asked.stdout });
+  test("of the program lists the commands", async () => {
+    const { code, stdout, stderr } = await qkv(["--help"]);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    for (const command of COMMANDS) expect(stdout).toMatch(new RegExp(`^ *${command} {4}\\S`, "m"));
   });
 
   test.each(COMMANDS)("of %s has examples that work", async (command) => {
@@ -57,7 +56,6 @@ describe.concurrent("help", () => {
 describe.concurrent("errors are one line on stderr", () => {
   test.each([
     ["a wrong flag", ["generate", "--temprature", "1"], 2, "unknown option --temprature; did you mean --temperature?"],
-    ["a wrong number", ["generate", "-n", "abc"], 2, '--max-new-tokens: expected an integer of at least 0, got "abc"'],
     ["no such file", ["generate", "./nothing.gguf", "Once"], 1, "./nothing.gguf: there is no such file or folder"],
   ] as const)("%s", async (_, args, code, message) => {
     expect(await qkv(args)).toEqual({ code, signal: null, stdout: "", stderr: `qkv: ${message}\n` });

@@ -62,20 +62,8 @@ describe.concurrent("qkv trace", () => {
     const folder = temporaryFolder();
     const out = join(folder, "old.safetensors");
     writeFileSync(out, "old");
-    const trace = ["trace", FORMS.safetensors, "--ids"];
-    const [noTap, wrongTap, wrongId, isFolder, noFolder] = await Promise.all([
-      qkv([...trace, "1", "--out", out]),
-      qkv([...trace, "1", "--out", out, "--tap", "layers.*.outputs"]),
-      qkv([...trace, "1,512", "--out", out, "--tap", "logits"]),
-      qkv([...trace, "1", "--out", folder, "--tap", "logits"]),
-      qkv([...trace, "1", "--out", join(folder, "missing", "new"), "--tap", "logits"]),
-    ]);
-    const taps = /embeddings, layers\.\{i\}\.attention\.probs, .*logits/;
-    expect(noTap).toMatchObject({ code: 2, stderr: expect.stringMatching(taps) });
-    expect(wrongTap).toMatchObject({ code: 2, stderr: expect.stringMatching(taps) });
-    expect(wrongId).toMatchObject({ code: 2, stderr: expect.stringMatching(/ids\[1\].*512/) });
-    expect(isFolder).toMatchObject({ code: 1, stderr: expect.stringContaining("not a file") });
-    expect(noFolder).toMatchObject({ code: 1, stderr: expect.stringContaining("no such folder") });
+    const wrongId = await qkv(["trace", FORMS.safetensors, "--ids", "1,512", "--out", out, "--tap", "logits"]);
+    expect(wrongId).toMatchObject({ code: 2, stderr: expect.stringMatching(/^qkv: --ids\[1\].*512\n$/) });
     expect(readdirSync(folder)).toEqual(["old.safetensors"]);
     expect(readFileSync(out, "utf8")).toBe("old");
   });

@@ -5,6 +5,28 @@ export class UsageError extends Error {
   override readonly name = "UsageError";
 }
 
+/** What the library calls the values that flags give; its checks throw RangeErrors that begin with these names. */
+const FLAGS: Readonly<Record<string, string>> = {
+  contextLength: "--context",
+  maxNewTokens: "--max-new-tokens",
+  temperature: "--temperature",
+  topK: "--top-k",
+  topP: "--top-p",
+  seed: "--seed",
+  noRepeatNgramSize: "--no-repeat-ngram-size",
+  stopIds: "--stop-ids",
+  ids: "--ids",
+  capture: "--tap",
+};
+
+/** The library's RangeError about the value of a flag as a UsageError that names the flag; any other error as it is. */
+export function namingFlags(error: unknown): unknown {
+  if (!(error instanceof RangeError)) return error;
+  const [name] = /^\w+(?=(\[\d+\])?:)/.exec(error.message) ?? [];
+  if (name === undefined || !Object.hasOwn(FLAGS, name)) return error;
+  return new UsageError(`${FLAGS[name]}${error.message.slice(name.length)}`, { cause: error });
+}
+
 /** Standard output could not be written. */
 export class OutputError extends Error {
   override readonly name = "OutputError";

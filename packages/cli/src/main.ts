@@ -8,7 +8,7 @@ import { generateCommand } from "./commands/generate";
 import { inspectCommand } from "./commands/inspect";
 import { tokenizeCommand } from "./commands/tokenize";
 import { traceCommand } from "./commands/trace";
-import { OutputError, UsageError } from "./errors";
+import { namingFlags, OutputError, UsageError } from "./errors";
 import { oneLine } from "./output";
 import { closest } from "./suggest";
 import { type Output, type Terminal, write } from "./terminal";
@@ -35,7 +35,8 @@ const ROOT_HELP = {
 export async function main(argv: readonly string[], terminal: Terminal): Promise<number> {
   try {
     return await dispatch(argv, terminal);
-  } catch (error) {
+  } catch (thrown) {
+    const error = namingFlags(thrown);
     if (terminal.signal.aborted) return EXIT.interrupted;
     if (error instanceof OutputError && error.closed) return EXIT.outputClosed;
     await write(terminal.stderr, `qkv: ${describe(error, terminal)}\n`).catch(() => {}); // nobody is left to tell

@@ -1,6 +1,6 @@
 /** `qkv trace`: runs a model once and saves what happened inside of it. */
 
-import { type Decoder, type LoadOptions, load, type RunResult, writeSafetensors } from "@qkv/models";
+import { type Decoder, type LoadOptions, load, writeSafetensors } from "@qkv/models";
 import { type Arguments, type Definitions, given } from "../arguments";
 import { command } from "../command";
 import { UsageError } from "../errors";
@@ -47,7 +47,7 @@ export const traceCommand = command({
       if (out === undefined) throw new UsageError("--out is missing: the file to write");
       await checkReplaceable(out);
       const ids = request.ids ?? encode(model, request.text as string);
-      const captured = blocking(() => run(model, ids, capture));
+      const captured = blocking(() => model.run(ids, { capture, logitsToKeep: 0 }).captured);
       const tensors = Object.entries(captured).map(([name, tensor]) => ({ name, ...tensor }));
       const file = writeSafetensors(tensors, { ids: ids.join(",") });
       await replaceFile(out, file, signal);
@@ -75,16 +75,6 @@ function readRequest(args: TraceArguments) {
 function encode({ tokenizer }: Decoder, text: string): readonly number[] {
   if (tokenizer === null) throw new UsageError("--text needs a tokenizer, and this model has none: give --ids");
   return tokenizer.encode(text).ids;
-}
-
-/** The model's own checks (ids, taps) throw RangeErrors before any work: here they are about the command line. */
-function run(model: Decoder, ids: readonly number[], capture: readonly string[]): RunResult["captured"] {
-  try {
-    return model.run(ids, { capture, logitsToKeep: 0 }).captured;
-  } catch (error) {
-    if (error instanceof RangeError) throw new UsageError(error.message, { cause: error });
-    throw error;
-  }
 }
 
 /** Names with their numbers folded: "layers.{i}.output" once. */
