@@ -15,7 +15,6 @@ const FLAGS: Readonly<Record<string, string>> = {
   seed: "--seed",
   noRepeatNgramSize: "--no-repeat-ngram-size",
   stopIds: "--stop-ids",
-  ids: "--ids",
   capture: "--tap",
 };
 

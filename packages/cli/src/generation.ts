@@ -2,7 +2,7 @@
 
 import type { Decoder, GenerateOptions, GenerationResult } from "@qkv/models";
 import { OutputError } from "./errors";
-import { coloursFor } from "./output";
+import { coloursFor, jsonLine } from "./output";
 import { type Terminal, write } from "./terminal";
 
 /** What to generate and how to show it. */
@@ -21,7 +21,7 @@ export async function runGeneration(model: Decoder, request: GenerationRequest, 
   const clock = new Clock();
   if (request.json) {
     for await (const _ of generation) clock.tick();
-    await write(terminal.stdout, `${JSON.stringify(report(await generation.result(), clock))}\n`);
+    await write(terminal.stdout, jsonLine(report(await generation.result(), clock)));
     return;
   }
   const { stdout, stderr, env } = terminal;

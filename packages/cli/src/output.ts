@@ -13,6 +13,12 @@ export function oneLine(text: string): string {
   return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (c) => `\\u{${c.codePointAt(0)?.toString(16)}}`);
 }
 
+/** A value as one line of JSON, in which control characters that JSON lets through (C1, line separators) are escaped too. */
+export function jsonLine(value: unknown): string {
+  const escaped = (c: string) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`;
+  return `${JSON.stringify(value).replace(/[\p{Cc}\p{Zl}\p{Zp}]/gu, escaped)}\n`;
+}
+
 /** A number of bytes, to three digits: "1.04 MB". */
 export function formatBytes(bytes: number): string {
   const units = ["bytes", "kB", "MB", "GB", "TB"];

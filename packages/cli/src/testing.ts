@@ -9,19 +9,19 @@ export interface FakeTerminalOptions {
   readonly stdin?: Readable;
   readonly env?: Terminal["env"];
   readonly signal?: AbortSignal;
-  /** Called with whatever is written to stdout, before it is taken; an error that it throws is the stream's. */
-  readonly onOutput?: (text: string) => void;
+  /** Called with what is written to stdout, and with all so far; an error that it throws is the stream's. */
+  readonly onOutput?: (text: string, all: string) => void;
 }
 
 /** Runs `main`, and gives its exit code and all that it wrote. */
 export async function runInProcess(argv: readonly string[], options: FakeTerminalOptions = {}) {
   const { isTTY = false, stdin = Readable.from([]), env = {}, onOutput = () => {} } = options;
   const output = { stdout: "", stderr: "" };
-  const stream = (name: keyof typeof output, listen: (text: string) => void) => {
+  const stream = (name: keyof typeof output, listen: (text: string, all: string) => void) => {
     const writable = new Writable({
       write(chunk, _, done) {
         try {
-          listen(String(chunk));
+          listen(String(chunk), output[name] + String(chunk));
           output[name] += String(chunk);
           done();
         } catch (error) {

@@ -17,14 +17,28 @@ export function checkFinite(name: string, value: number): number {
   return value;
 }
 
-/** An array of floats with as many as `length` says. */
-export function checkFloats(name: string, value: Float32Array, length: number, shape: string): Float32Array {
+/** An array of floats. */
+function checkFloat32Array(name: string, value: Float32Array): void {
   // Not instanceof: arrays from another realm (a test runner's, an iframe's) are as good.
   if (Object.prototype.toString.call(value) !== "[object Float32Array]") {
     throw new TypeError(`${name}: expected a Float32Array, got ${Object.prototype.toString.call(value)}`);
   }
+}
+
+/** An array of rows of floats: how many rows of that width it holds. */
+export function checkRows(name: string, value: Float32Array, width: number, shape: string): number {
+  checkFloat32Array(name, value);
+  if (value.length % width !== 0) {
+    throw new RangeError(`${name}: expected ${shape}, that is a multiple of ${width} numbers, got ${value.length}`);
+  }
+  return value.length / width;
+}
+
+/** An array of floats with as many as `length` says, returned. */
+export function checkFloats(name: string, value: Float32Array, length: number, shape = ""): Float32Array {
+  checkFloat32Array(name, value);
   if (value.length !== length)
-    throw new RangeError(`${name}: expected ${length} numbers ${shape}, got ${value.length}`);
+    throw new RangeError(`${name}: expected ${`${length} numbers ${shape}`.trimEnd()}, got ${value.length}`);
   return value;
 }
 

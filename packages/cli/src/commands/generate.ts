@@ -8,6 +8,7 @@ import { embeddedModel } from "../embedded-model";
 import { UsageError } from "../errors";
 import { runGeneration } from "../generation";
 import { oneLine } from "../output";
+import { checkIds, checkLength } from "../prompt";
 import { type Terminal, write } from "../terminal";
 
 const DEFAULT_MAX_NEW_TOKENS = 200;
@@ -73,8 +74,12 @@ export const generateCommand = command({
     const model = await load(source, { ...loadOptions(args), signal });
     try {
       const start = ids ?? startOf(model, prompt);
-      if (typeof start !== "string") await checkStart(model, start, options.maxNewTokens, terminal);
       checkIds(model, "--stop-ids", options.stopIds ?? []);
+      if (typeof start !== "string") {
+        checkIds(model, "--ids", start);
+        checkLength(model, start);
+        await noteLength(model, start.length + options.maxNewTokens, terminal);
+      }
       const generation = { start, options: { ...options, signal }, prompt: prompt ?? "", json: args.has("json") };
       await runGeneration(model, generation, terminal);
     } finally {
@@ -135,24 +140,8 @@ function startOf({ tokenizer }: Decoder, prompt: string | undefined): readonly n
   throw new UsageError(`a prompt is needed: this model ${why}`);
 }
 
-/** Ids and context, in the words of the command line; the model would throw as well. */
-async function checkStart(model: Decoder, start: readonly number[], maxNewTokens: number, terminal: Terminal) {
-  checkIds(model, "--ids", start);
-  const { contextLength } = model;
-  if (start.length > contextLength) {
-    const length = `the prompt has ${start.length} tokens, and the context ${contextLength} positions`;
-    throw new UsageError(`${length}: --context N makes room for more`);
-  }
-  const sum = start.length + maxNewTokens;
-  if (sum <= contextLength) return;
-  await write(
-    terminal.stderr,
-    `qkv: note: prompt and new tokens may come to ${sum}, past the context of ${contextLength}\n`,
-  );
-}
-
-function checkIds({ vocabSize }: Decoder, flag: string, ids: readonly number[]): void {
-  const wrong = ids.find((id) => id >= vocabSize);
-  if (wrong === undefined) return;
-  throw new UsageError(`${flag}: ${wrong} is no token of this model, which has 0 to ${vocabSize - 1}`);
+/** Says so where the text may outgrow the context; its quality suffers, and the user asked for it. */
+async function noteLength({ contextLength }: Decoder, length: number, { stderr }: Terminal): Promise<void> {
+  if (length <= contextLength) return;
+  await write(stderr, `qkv: note: prompt and new tokens may come to ${length}, past the context of ${contextLength}\n`);
 }

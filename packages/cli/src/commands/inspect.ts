@@ -3,7 +3,7 @@
 import { type Inspection, inspect } from "@qkv/models";
 import { type Definitions, given } from "../arguments";
 import { command } from "../command";
-import { coloursFor, formatBytes, formatCount, oneLine } from "../output";
+import { coloursFor, formatBytes, formatCount, jsonLine, oneLine } from "../output";
 import { write } from "../terminal";
 
 const ARGS = {
@@ -30,7 +30,7 @@ export const inspectCommand = command({
       file: args.text("file"),
     });
     const found = await inspect(args.positional("model") as string, options);
-    if (args.has("json")) return write(stdout, `${JSON.stringify({ ...found, memoryTotal: totalMemory(found) })}\n`);
+    if (args.has("json")) return write(stdout, jsonLine({ ...found, memoryTotal: totalMemory(found) }));
     const { bold } = coloursFor(stdout, env);
     const lines = describe(found).map(([name, text]) => `${bold(name)}: ${oneLine(text)}\n`);
     return write(stdout, lines.join(""));

@@ -6,7 +6,7 @@ import { loadTokenizer } from "@qkv/models";
 import type { Definitions } from "../arguments";
 import { command } from "../command";
 import { UsageError } from "../errors";
-import { coloursFor, oneLine } from "../output";
+import { coloursFor, jsonLine, oneLine } from "../output";
 import { type Terminal, write } from "../terminal";
 
 const ARGS = {
@@ -37,7 +37,7 @@ export const tokenizeCommand = command({
     const text = given === undefined || given === "-" ? await readStdin(terminal) : given;
     const { ids, tokens } = tokenizer.encode(text, { addSpecialTokens: !args.has("no-special-tokens") });
     const { stdout, env } = terminal;
-    if (args.has("json")) return write(stdout, `${JSON.stringify({ ids, tokens })}\n`);
+    if (args.has("json")) return write(stdout, jsonLine({ ids, tokens }));
     const { cyan, dim } = coloursFor(stdout, env);
     const width = Math.max(...ids.map((id) => String(id).length));
     const line = (id: number, i: number) => {

@@ -6,6 +6,7 @@ import { command } from "../command";
 import { UsageError } from "../errors";
 import { checkReplaceable, replaceFile } from "../files";
 import { coloursFor, formatBytes, oneLine } from "../output";
+import { checkIds, checkLength } from "../prompt";
 import { write } from "../terminal";
 
 const ARGS = {
@@ -47,6 +48,8 @@ export const traceCommand = command({
       if (out === undefined) throw new UsageError("--out is missing: the file to write");
       await checkReplaceable(out);
       const ids = request.ids ?? encode(model, request.text as string);
+      checkIds(model, "--ids", ids);
+      checkLength(model, ids);
       const captured = blocking(() => model.run(ids, { capture, logitsToKeep: 0 }).captured);
       const tensors = Object.entries(captured).map(([name, tensor]) => ({ name, ...tensor }));
       const file = writeSafetensors(tensors, { ids: ids.join(",") });

@@ -1,6 +1,6 @@
 /** Attention on plain arrays. */
 
-import { checkChoice, checkFinite, checkFloats, checkHeads, checkInteger, checkOptions } from "../check";
+import { checkChoice, checkFinite, checkFloats, checkHeads, checkInteger, checkOptions, checkRows } from "../check";
 import type { FeatureMap } from "../kernels/kernels";
 import { attentionMask, CAUSAL, type Mask, type MaskOptions } from "../kernels/mask";
 import { type BiasArray, attention as referenceAttention } from "../kernels/reference/attention";
@@ -155,10 +155,8 @@ function headShape(
 ): { queries: number; keyCount: number; headDim: number } {
   checkHeads(heads, kvHeads);
   const headDim = checkInteger("headDim", givenHeadDim, 1);
-  const queries = Math.ceil(q.length / (heads * headDim));
-  const keyCount = Math.ceil(k.length / (kvHeads * headDim));
-  checkFloats("q", q, queries * heads * headDim, `[T, H, K] = [${queries}, ${heads}, ${headDim}]`);
-  checkFloats("k", k, keyCount * kvHeads * headDim, `[S, G, K] = [${keyCount}, ${kvHeads}, ${headDim}]`);
+  const queries = checkRows("q", q, heads * headDim, `[T, H, K] = [T, ${heads}, ${headDim}]`);
+  const keyCount = checkRows("k", k, kvHeads * headDim, `[S, G, K] = [S, ${kvHeads}, ${headDim}]`);
   checkFloats("v", v, keyCount * kvHeads * headDim, `[S, G, K] = [${keyCount}, ${kvHeads}, ${headDim}]`);
   return { queries, keyCount, headDim };
 }

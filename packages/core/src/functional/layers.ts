@@ -1,6 +1,6 @@
 /** Linear layers, norms, softmax and activations on plain arrays. Each returns a new array. */
 
-import { checkChoice, checkFinite, checkFloats, checkInteger, checkOptions } from "../check";
+import { checkChoice, checkFinite, checkFloats, checkInteger, checkOptions, checkRows } from "../check";
 import { ACTIVATIONS, type Activation } from "../kernels/activation";
 import * as elementwise from "../kernels/reference/elementwise";
 import * as products from "../kernels/reference/matmul";
@@ -22,10 +22,8 @@ export function linear(
   checkOptions("linear", options, ["inFeatures", "bias"]);
   const { inFeatures, bias = null } = options;
   checkInteger("inFeatures", inFeatures, 1);
-  const rows = Math.ceil(x.length / inFeatures);
-  const outFeatures = Math.ceil(weight.length / inFeatures);
-  checkFloats("x", x, rows * inFeatures, `[N, I] = [${rows}, ${inFeatures}]`);
-  checkFloats("weight", weight, outFeatures * inFeatures, `[O, I] = [${outFeatures}, ${inFeatures}]`);
+  const rows = checkRows("x", x, inFeatures, `[N, ${inFeatures}]`);
+  const outFeatures = checkRows("weight", weight, inFeatures, `[O, ${inFeatures}]`);
   if (bias !== null) checkFloats("bias", bias, outFeatures, "[O]");
   const out = new Float32Array(rows * outFeatures);
   products.matmul(out, x, weight, bias, inFeatures, outFeatures);
@@ -48,8 +46,7 @@ export function embedding(
 ): Float32Array {
   checkOptions("embedding", options, ["width"]);
   const width = checkInteger("width", options.width, 1);
-  const rows = Math.ceil(table.length / width);
-  checkFloats("table", table, rows * width, `[V, D] = [${rows}, ${width}]`);
+  const rows = checkRows("table", table, width, `[V, ${width}]`);
   for (let i = 0; i < ids.length; i++) checkInteger(`ids[${i}]`, ids[i], 0, rows - 1);
   const out = new Float32Array(ids.length * width);
   products.embedding(out, table, ids, width);
@@ -66,7 +63,7 @@ export function embedding(
  */
 export function rmsNorm(x: Float32Array, weight: Float32Array, options: { readonly eps?: number } = {}): Float32Array {
   checkOptions("rmsNorm", options, ["eps"]);
-  checkRows("x", x, weight);
+  checkNorm(x, weight);
   const out = new Float32Array(x.length);
   norms.rmsNorm(out, x, weight, checkEps(options.eps ?? 1e-6));
   return out;
@@ -87,7 +84,7 @@ export function layerNorm(
   options: { readonly eps?: number } = {},
 ): Float32Array {
   checkOptions("layerNorm", options, ["eps"]);
-  checkRows("x", x, weight);
+  checkNorm(x, weight);
   if (bias !== null) checkFloats("bias", bias, weight.length, "[D]");
   const out = new Float32Array(x.length);
   norms.layerNorm(out, x, weight, bias, checkEps(options.eps ?? 1e-5));
@@ -104,8 +101,8 @@ export function layerNorm(
  */
 export function softmax(x: Float32Array, options: { readonly width?: number } = {}): Float32Array {
   checkOptions("softmax", options, ["width"]);
-  const width = checkInteger("width", options.width ?? Math.max(1, x.length), 1);
-  checkFloats("x", x, Math.ceil(x.length / width) * width, `[N, ${width}]`);
+  const width = checkInteger("width", options.width ?? Math.max(1, x?.length), 1);
+  checkRows("x", x, width, `[N, ${width}]`);
   const out = new Float32Array(x.length);
   norms.softmax(out, x, width);
   return out;
@@ -119,7 +116,7 @@ export function softmax(x: Float32Array, options: { readonly width?: number } = 
  */
 export function activate(x: Float32Array, activation: Activation): Float32Array {
   checkChoice("activation", activation, ACTIVATIONS);
-  checkFloats("x", x, x.length, "");
+  checkRows("x", x, 1, "any shape");
   const out = new Float32Array(x.length);
   elementwise.activate(out, x, activation);
   return out;
@@ -201,14 +198,14 @@ export function geglu(
  */
 export function softCap(x: Float32Array, cap: number): Float32Array {
   if (!(checkFinite("cap", cap) > 0)) throw new RangeError(`cap: expected more than 0, got ${cap}`);
-  checkFloats("x", x, x.length, "");
+  checkRows("x", x, 1, "any shape");
   const out = new Float32Array(x.length);
   elementwise.softCap(out, x, cap);
   return out;
 }
 
 function gated(gate: Float32Array, up: Float32Array, activation: Activation): Float32Array {
-  checkFloats("gate", gate, gate.length, "");
+  checkRows("gate", gate, 1, "[N, F]");
   checkFloats("up", up, gate.length, "as gate");
   const out = new Float32Array(gate.length);
   elementwise.gate(out, gate, up, activation);
@@ -221,9 +218,9 @@ function geluName(where: string, options: { readonly approximate?: "none" | "tan
   return approximate === "tanh" ? "gelu-tanh" : "gelu";
 }
 
-function checkRows(name: string, x: Float32Array, weight: Float32Array): void {
-  checkFloats("weight", weight, Math.max(1, weight.length), "[D]");
-  checkFloats(name, x, Math.ceil(x.length / weight.length) * weight.length, `[N, ${weight.length}]`);
+function checkNorm(x: Float32Array, weight: Float32Array): void {
+  checkFloats("weight", weight, Math.max(1, weight?.length), "[D]");
+  checkRows("x", x, weight.length, `[N, ${weight.length}]`);
 }
 
 function checkEps(eps: number): number {

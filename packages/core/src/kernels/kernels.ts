@@ -71,7 +71,8 @@ export interface Kernels {
 
   /**
    * out = (x - mean) / sqrt(variance + eps) * weight + bias by row of width D; variance is the biased one.
-   * Rounded; a constant row gives `bias` exactly. `out` may be `x`. Ba et al. 2016.
+   * Rounded; a constant row gives `bias` exactly (with eps 0 it has no variance to divide by: NaN). `out` may be `x`.
+   * Ba et al. 2016.
    */
   layerNorm(
     out: Address,

@@ -18,7 +18,9 @@ function sees(options: MaskOptions, position: number, key: number): boolean {
 }
 
 const length = fc.integer({ min: 0, max: 12 });
-const ends = fc.array(length, { minLength: 1, maxLength: 4 }).map((values) => [...values].sort((a, b) => a - b));
+const ends = fc
+  .uniqueArray(fc.integer({ min: 1, max: 12 }), { minLength: 1, maxLength: 4 })
+  .map((values) => values.sort((a, b) => a - b));
 
 /** Every combination that `attentionMask` takes: a prefix or a window, not both. */
 const options: fc.Arbitrary<MaskOptions> = fc
@@ -87,7 +89,8 @@ describe("attentionMask refuses", () => {
     ["a number for a window without causal", { window: 4 }, /^window: a number needs causal/],
     ["a window with a negative side", { window: { left: -1, right: 0 } }, /^window.left: expected/],
     ["a window with half a side", { window: { left: 0, right: 0.5 } }, /^window.right: expected/],
-    ["groups that decrease", { groups: [3, 2] }, /^groups\[1\]: expected an integer at least 3, got 2/],
+    ["groups that decrease", { groups: [3, 2] }, /^groups\[1\]: expected an integer at least 4, got 2/],
+    ["an empty group", { groups: [3, 3] }, /^groups\[1\]: expected an integer at least 4, got 3/],
     ["groups that are not integers", { groups: [1.5] }, /^groups\[0\]: expected/],
     ["a negative first key", { firstKey: -1 }, /^firstKey: expected/],
     ["a key length of NaN", { keyLength: Number.NaN }, /^keyLength: expected/],

@@ -75,6 +75,7 @@ export function attentionMask(options: MaskOptions = {}): Mask {
     if (!causal) throw new RangeError("window: a number needs causal: true; for both sides give { left, right }");
     left = checkInteger("window", window, 1) - 1;
   } else if (window !== undefined) {
+    checkOptions("window", window, ["left", "right"]);
     left = checkInteger("window.left", window.left, 0);
     right = Math.min(right, checkInteger("window.right", window.right, 0));
   }
@@ -85,7 +86,7 @@ export function attentionMask(options: MaskOptions = {}): Mask {
     throw new RangeError("prefix needs causal: true; without it every key is seen anyway");
   }
   groups?.forEach((end, i) => {
-    checkInteger(`groups[${i}]`, end, i === 0 ? 0 : groups[i - 1]);
+    checkInteger(`groups[${i}]`, end, i === 0 ? 1 : groups[i - 1] + 1);
   });
   return { left, right, prefix, groups, firstKey, keyLength };
 }

@@ -1,6 +1,6 @@
 /** The keys and values of the positions that a decoder has seen. */
 
-import { checkFloats, checkInteger, checkOptions } from "../check";
+import { checkFloats, checkInteger, checkOptions, checkRows } from "../check";
 import { type Address, Arena } from "../memory/arena";
 
 /** Shape of a cache. */
@@ -24,7 +24,7 @@ export interface KvCacheShape {
  * @example
  * const cache = new KvCache({ kvHeads: 2, headDim: 8, capacity: 128 });
  * cache.append(k, v); // rows of one or more new positions
- * attention(q, cache.keys(), cache.values(), { heads: 4, kvHeads: 2, headDim: 8, mask: { causal: true }, position: cache.length - 1 });
+ * attention(q, cache.keys(), cache.values(), { heads: 4, kvHeads: 2, headDim: 8, mask: { causal: true } });
  */
 export class KvCache {
   readonly layers: number;
@@ -91,8 +91,7 @@ export class KvCache {
   append(keys: Float32Array, values: Float32Array): void {
     if (this.layers !== 1) throw new RangeError(`append serves caches of one layer, this has ${this.layers}`);
     const width = this.kvHeads * this.headDim;
-    const rows = Math.ceil(keys.length / width);
-    checkFloats("keys", keys, rows * width, `[${rows}, ${this.kvHeads}, ${this.headDim}]`);
+    const rows = checkRows("keys", keys, width, `[T, ${this.kvHeads}, ${this.headDim}]`);
     checkFloats("values", values, rows * width, `[${rows}, ${this.kvHeads}, ${this.headDim}]`);
     this.checkRoom(rows);
     this.#arena.f32(this.keyRow(0, this.#length), keys.length).set(keys);

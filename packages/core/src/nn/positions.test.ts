@@ -29,7 +29,12 @@ describe("learned", () => {
     ["a position that the offset moves past it", [2], { width: 2, offset: 2 }, /^positions\[0\] \+ offset/],
     ["a negative position", [-1], { width: 2 }, /^positions\[0\]/],
     ["half a position", [0.5], { width: 2 }, /^positions\[0\]/],
-    ["a width that does not divide the table", [0], { width: 3 }, /^table: expected 6 numbers \[2, 3\], got 8/],
+    [
+      "a width that does not divide the table",
+      [0],
+      { width: 3 },
+      /^table: expected \[P, 3\], that is a multiple of 3 numbers, got 8/,
+    ],
     ["a width of 0", [0], { width: 0 }, /^width: expected/],
   ])("%s is refused", (_, positions, options, message) => {
     expect(() => learnedPositions(table, positions, options)).toThrow(RangeError);

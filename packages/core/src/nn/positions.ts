@@ -1,6 +1,6 @@
 /** Positions other than rotary: learned, sinusoidal, relative buckets (T5), ALiBi slopes. */
 
-import { checkChoice, checkFinite, checkFloats, checkInteger, checkOptions } from "../check";
+import { checkChoice, checkFinite, checkFloats, checkInteger, checkOptions, checkRows } from "../check";
 import { cos, log, pow, sin } from "../elementary";
 
 /**
@@ -18,8 +18,7 @@ export function learnedPositions(
   checkOptions("learnedPositions", options, ["width", "offset"]);
   const { width, offset = 0 } = options;
   checkInteger("width", width, 1);
-  const rows = Math.floor(table.length / width);
-  checkFloats("table", table, rows * width, `[${rows}, ${width}]`);
+  const rows = checkRows("table", table, width, `[P, ${width}]`);
   const out = new Float32Array(positions.length * width);
   positions.forEach((position, t) => {
     const row = checkInteger(`positions[${t}] + offset`, position + offset, 0, rows - 1);
@@ -95,13 +94,13 @@ export function relativeBucket(distance: number, options: RelativeBucketOptions)
  */
 export function relativeBias(
   table: Float32Array,
-  {
-    heads,
-    length,
-    origin,
-    ...buckets
-  }: RelativeBucketOptions & { readonly heads: number; readonly length: number; readonly origin: number },
+  options: RelativeBucketOptions & { readonly heads: number; readonly length: number; readonly origin: number },
 ): Float32Array {
+  checkOptions("relativeBias", options, ["heads", "length", "origin", "bidirectional", "numBuckets", "maxDistance"]);
+  const { heads, length, origin, ...buckets } = options;
+  checkInteger("heads", heads, 1);
+  checkInteger("length", length, 0);
+  checkInteger("origin", origin, 0);
   checkFloats("table", table, buckets.numBuckets * heads, `[${buckets.numBuckets}, ${heads}]`);
   const out = new Float32Array(heads * length);
   for (let j = 0; j < length; j++) {
@@ -131,10 +130,10 @@ export function alibiSlopes(heads: number): Float32Array {
 }
 
 /** ALiBi as the kernels' `relative` form: [H, length], slope times distance, for keys up to the query. */
-export function alibiBias(
-  heads: number,
-  { length, origin }: { readonly length: number; readonly origin: number },
-): Float32Array {
+export function alibiBias(heads: number, options: { readonly length: number; readonly origin: number }): Float32Array {
+  checkOptions("alibiBias", options, ["length", "origin"]);
+  const length = checkInteger("length", options.length, 0);
+  const origin = checkInteger("origin", options.origin, 0);
   const slopes = alibiSlopes(heads);
   return Float32Array.from(
     { length: heads * length },
