@@ -151,7 +151,7 @@ export function maxRopePosition(frequencies: RopeFrequencies): number {
 }
 
 /** YaRN's factor on cos and sin: 0.1 m ln(factor) + 1, over the same with mAll where a config gives both. */
-export function yarnAttentionFactor(factor: number, mscale = 1, mscaleAllDim = 0): number {
+export function yarnAttentionFactor(factor: number, mscale = 0, mscaleAllDim = 0): number {
   const scaled = (m: number) => (factor <= 1 ? 1 : 0.1 * m * log(factor) + 1);
   return mscale !== 0 && mscaleAllDim !== 0 ? scaled(mscale) / scaled(mscaleAllDim) : scaled(1);
 }

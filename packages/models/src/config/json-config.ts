@@ -52,7 +52,8 @@ export class JsonConfig {
     if (!this.has(key) && fallback !== undefined) return fallback;
     const value = this.#values[key];
     if (typeof value !== "number" || !(value >= min && value <= max)) {
-      throw this.wrong(key, bounds.min === undefined ? "a number" : `a number of at least ${min}`);
+      const range = bounds.min === undefined ? "" : min === Number.MIN_VALUE ? " above 0" : ` of at least ${min}`;
+      throw this.wrong(key, `a number${range}`);
     }
     return value;
   }

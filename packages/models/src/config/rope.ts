@@ -95,7 +95,8 @@ function parseScaling(
   const trainedLength = () =>
     config.integer("original_max_position_embeddings", {}, null) ??
     rope.integer("original_max_position_embeddings", {}, maxPositionEmbeddings);
-  const factor = () => rope.number("factor", { min: Number.MIN_VALUE });
+  const positive = { min: Number.MIN_VALUE };
+  const factor = (fallback?: number) => rope.number("factor", positive, fallback);
   switch (type) {
     case "default":
       return { type };
@@ -107,21 +108,13 @@ function parseScaling(
       return {
         type,
         factor: factor(),
-        lowFreqFactor: rope.number("low_freq_factor", {
-          min: Number.MIN_VALUE,
-        }),
-        highFreqFactor: rope.number("high_freq_factor", {
-          min: Number.MIN_VALUE,
-        }),
+        lowFreqFactor: rope.number("low_freq_factor", positive),
+        highFreqFactor: rope.number("high_freq_factor", positive),
         originalMaxPositionEmbeddings: trainedLength(),
       };
     case "yarn": {
       const originalMaxPositionEmbeddings = trainedLength();
-      const stretch = rope.number(
-        "factor",
-        { min: Number.MIN_VALUE },
-        maxPositionEmbeddings / originalMaxPositionEmbeddings,
-      );
+      const stretch = factor(maxPositionEmbeddings / originalMaxPositionEmbeddings);
       return {
         type,
         factor: stretch,
@@ -130,17 +123,13 @@ function parseScaling(
         betaSlow: rope.number("beta_slow", { min: 0 }, 0) || 1,
         attentionFactor:
           rope.number("attention_factor", { min: 0 }, null) ??
-          yarnAttentionFactor(stretch, rope.number("mscale", {}, 1), rope.number("mscale_all_dim", {}, 0)),
+          yarnAttentionFactor(stretch, rope.number("mscale", {}, 0), rope.number("mscale_all_dim", {}, 0)),
         truncate: rope.boolean("truncate", true),
       };
     }
     case "longrope": {
       const originalMaxPositionEmbeddings = trainedLength();
-      const stretch = rope.number(
-        "factor",
-        { min: Number.MIN_VALUE },
-        maxPositionEmbeddings / originalMaxPositionEmbeddings,
-      );
+      const stretch = factor(maxPositionEmbeddings / originalMaxPositionEmbeddings);
       return {
         type,
         shortFactor: rope.numbers("short_factor", headDim / 2),

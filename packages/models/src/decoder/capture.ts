@@ -1,7 +1,7 @@
 /** Taps: keeping named intermediate values of a pass. */
 
 import type { Address, Arena } from "@qkv/core";
-import type { Segment } from "./network";
+import type { Segment } from "./segments";
 
 /** An array with its shape, row-major. */
 export interface Tensor {

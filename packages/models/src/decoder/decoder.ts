@@ -6,7 +6,8 @@ import { Generation, type GenerationLane, generateTokens } from "../generate/gen
 import { type GenerateOptions, planGeneration } from "../generate/options";
 import { crossEntropy } from "../generate/sampling";
 import { Capture, selectTaps, type Tensor } from "./capture";
-import { CHUNK_ROWS, type DecoderNetwork, type Segment } from "./network";
+import type { DecoderNetwork } from "./network";
+import { chunksOf, type Segment } from "./segments";
 
 /** Most positions of a context: further on, the angles of rotary positions would lose their precision. */
 export const MAX_CONTEXT = 2 ** 22;
@@ -320,26 +321,4 @@ export class Decoder {
   #alive(): void {
     if (this.#arena().disposed) throw new Error("this model was disposed");
   }
-}
-
-/** Cuts sequences into passes of at most CHUNK_ROWS rows; short ones share a pass. */
-function* chunksOf(sequences: readonly (readonly number[])[], caches: readonly KvCache[]): Generator<Segment[]> {
-  let chunk: Segment[] = [];
-  let room = CHUNK_ROWS;
-  for (const [sequence, ids] of sequences.entries()) {
-    const cache = caches[sequence] as KvCache;
-    const reach = cache.length + ids.length;
-    for (let at = 0; at < ids.length; ) {
-      const taken = ids.slice(at, at + room);
-      chunk.push({ sequence, ids: taken, cache, reach });
-      at += taken.length;
-      room -= taken.length;
-      if (room === 0) {
-        yield chunk;
-        chunk = [];
-        room = CHUNK_ROWS;
-      }
-    }
-  }
-  if (chunk.length > 0) yield chunk;
 }

@@ -2,20 +2,7 @@
 
 import type { Address, Arena, KvCache } from "@qkv/core";
 import type { Capture } from "./capture";
-
-/** Some new positions of one sequence. */
-export interface Segment {
-  /** Which sequence of the pass this is. */
-  readonly sequence: number;
-  readonly ids: readonly number[];
-  /** Its past; receives the new keys and values. */
-  readonly cache: KvCache;
-  /**
-   * How many positions the whole pass reaches in this sequence, of which the segment may be a chunk. Rotary scalings
-   * that go by length choose their table by it.
-   */
-  readonly reach: number;
-}
+import type { Segment } from "./segments";
 
 /**
  * A decoder: rows of new positions in, rows of hidden states out. It holds weights and scratch layouts, no state.
@@ -44,6 +31,3 @@ export interface DecoderNetwork<Scratch = unknown> {
   /** Logits of one row of the last `forward`: an address of [V] floats, valid until the next call. */
   logits(scratch: Scratch, row: number): Address;
 }
-
-/** Rows of one chunk: what scratch buffers are made for. Longer passes run in several, with the same result. */
-export const CHUNK_ROWS = 64;

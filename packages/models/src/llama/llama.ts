@@ -25,7 +25,8 @@ import { ACTIVATION_NAMES } from "../config/activation";
 import type { JsonConfig } from "../config/json-config";
 import { parseRope } from "../config/rope";
 import type { Capture } from "../decoder/capture";
-import { CHUNK_ROWS, type DecoderNetwork, type Segment } from "../decoder/network";
+import type { DecoderNetwork } from "../decoder/network";
+import { CHUNK_ROWS, type Segment } from "../decoder/segments";
 import type { Weights } from "../weights/weights";
 
 // ---- Config
