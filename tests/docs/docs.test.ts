@@ -16,10 +16,10 @@ const DOCS = [
 ];
 
 /**
- * Shell lines that are not run here, because they run this suite, or what runs this suite (all of them in CI).
- * Everything else is.
+ * Shell lines that are not run here: they run this suite, change files, or take minutes. CI runs all but the last two.
+ * Everything else is run.
  */
-const RUN_ELSEWHERE = [/^npx -y pnpm@10 (test|test:dist|lint:packages|format)$/];
+const RUN_ELSEWHERE = [/^npx -y pnpm@10 (test|test:dist|lint:packages|bench|format)$/];
 
 // Inside of tests/, so that the packages are found by name.
 const SCRATCH = repository("tests/docs/.blocks");
