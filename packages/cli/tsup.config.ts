@@ -1,8 +1,9 @@
 import { defineConfig } from "tsup";
 import { library } from "../../tsup.base";
 
-// The library half is dual; the executable is ESM only.
-export default defineConfig([
-  library(),
-  { ...library(), entry: ["src/qkv.ts"], format: ["esm"], dts: false, clean: false },
-]);
+// Run twice, one after the other, because the first run empties dist/: the library, then the executable (ESM only).
+export default defineConfig(({ env }) =>
+  env?.PART === "executable"
+    ? { ...library(), entry: ["src/qkv.ts"], format: ["esm"], dts: false, clean: false }
+    : library(),
+);
