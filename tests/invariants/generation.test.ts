@@ -146,6 +146,15 @@ describe("cancelling", () => {
     expect(model.memory()).toEqual(before);
   });
 
+  test("long generations of many lengths share caches", async () => {
+    await using small = await load(repository("packages/cli/models/stories260K"), { contextLength: 16 });
+    const cacheBytes = 5 * 2 * 4 * 8 * 4; // a position: layers, keys and values, heads, width, float32
+    for (let n = 20; n < 60; n++)
+      await small.generate(PROMPT, { maxNewTokens: n, signal: AbortSignal.timeout(60_000) }).result();
+    // The first cache, of 16 positions, and one each of 32 and 64.
+    expect(small.memory().cache).toBe((16 + 32 + 64) * cacheBytes);
+  });
+
   test("a generation that was left early has no result", async () => {
     const generation = model.generate(PROMPT, { maxNewTokens: 50 });
     for await (const _ of generation) break;

@@ -283,7 +283,9 @@ export class Decoder {
   /** An empty cache of at least so many positions. */
   #takeCache(positions: number): KvCache {
     const found = this.#caches.findIndex((cache) => cache.capacity >= positions);
-    const cache = found >= 0 ? (this.#caches.splice(found, 1)[0] as KvCache) : this.#network.createCache(positions);
+    // Powers of two beyond the context: caches are kept for reuse, and there must not be one for every length.
+    const capacity = positions <= this.contextLength ? this.contextLength : 1 << (32 - Math.clz32(positions - 1));
+    const cache = found >= 0 ? this.#caches.splice(found, 1)[0] : this.#network.createCache(capacity);
     cache.truncate(0);
     return cache;
   }

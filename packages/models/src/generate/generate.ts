@@ -108,7 +108,7 @@ export async function* generateTokens(
   const decoder = host.tokenizer?.decodeStream({ prefix: prompt }) ?? null;
   if (limit <= 0) return finish("length");
 
-  const choose = chooser(plan, prompt, ids);
+  const choose = chooser(plan, prompt);
   const stopStrings = new StopStrings(plan.stop);
   const pause = pacer();
   const lane = host.acquire(positions);
@@ -136,20 +136,20 @@ export async function* generateTokens(
   }
 }
 
-/** How the next id is chosen from a row of logits, which is used up. */
-function chooser(
-  plan: GenerationPlan,
-  prompt: readonly number[],
-  ids: readonly number[],
-): (logits: Float32Array) => number {
+/** How the next id is chosen from a row of logits, which is used up; it remembers what it chose. */
+function chooser(plan: GenerationPlan, prompt: readonly number[]): (logits: Float32Array) => number {
   const { sampling, noRepeatNgramSize } = plan;
+  const history = [...prompt];
   const random = sampling === null ? null : seededRandom(sampling.seed);
   return (logits) => {
-    if (noRepeatNgramSize !== null) forbidRepeatedNgrams(logits, [...prompt, ...ids], noRepeatNgramSize);
-    if (sampling === null || random === null) return argmax(logits);
-    applyTemperature(logits, sampling.temperature);
-    if (sampling.topK !== null) keepTopK(logits, sampling.topK);
-    keepTopP(logits, sampling.topP);
-    return sample(logits, random);
+    if (noRepeatNgramSize !== null) forbidRepeatedNgrams(logits, history, noRepeatNgramSize);
+    if (sampling !== null) {
+      applyTemperature(logits, sampling.temperature);
+      if (sampling.topK !== null) keepTopK(logits, sampling.topK);
+      keepTopP(logits, sampling.topP);
+    }
+    const id = random === null ? argmax(logits) : sample(logits, random);
+    history.push(id);
+    return id;
   };
 }

@@ -157,6 +157,8 @@ interface LlamaScratch {
   readonly sin: Address; // [N, R/2]
   readonly logits: Address; // [V]
   readonly attention: AttentionCall;
+  /** [H, 1, S] of a captured query, with room for so many keys; made when first asked for. */
+  probs: { readonly address: Address; readonly keys: number } | null;
 }
 
 // ---- The model
@@ -169,8 +171,6 @@ export class Llama implements DecoderNetwork<LlamaScratch> {
   readonly taps: readonly string[];
   readonly #kernels: Kernels;
   readonly #weights: LlamaWeights;
-  /** [H, 1, S] of a captured query; made when first asked for. */
-  #probs: { address: Address; keys: number } | null = null;
 
   /** Lays out the weights; throws where the checkpoint does not fit the config. `weights.read` brings the numbers. */
   constructor(config: LlamaConfig, weights: Weights, kernels: Kernels) {
@@ -228,6 +228,7 @@ export class Llama implements DecoderNetwork<LlamaScratch> {
         position: 0,
         probs: null,
       },
+      probs: null,
     };
   }
 
@@ -333,14 +334,11 @@ export class Llama implements DecoderNetwork<LlamaScratch> {
   #captureProbs(tap: string, s: LlamaScratch, firstRow: number, sequence: number, T: number, capture: Capture): void {
     const { numAttentionHeads: H, headDim: K } = this.config;
     const { keyCount, position, q } = s.attention;
-    if (this.#probs === null || this.#probs.keys < keyCount) {
-      const keys = Math.max(keyCount, 2 * (this.#probs?.keys ?? 256));
-      this.#probs = {
-        address: this.arena.allocate(4 * H * keys, "scratch"),
-        keys,
-      };
+    if (s.probs === null || s.probs.keys < keyCount) {
+      const keys = Math.max(keyCount, 2 * (s.probs?.keys ?? 256)); // twice: what it outgrows is not given back
+      s.probs = { address: this.arena.allocate(4 * H * keys, "scratch"), keys };
     }
-    const call = { ...s.attention, queries: 1, probs: this.#probs.address };
+    const call = { ...s.attention, queries: 1, probs: s.probs.address };
     for (let t = 0; t < T; t++) {
       call.q = q + 4 * t * H * K;
       call.position = position + t;
