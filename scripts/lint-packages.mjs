@@ -13,6 +13,8 @@ const out = mkdtempSync(join(tmpdir(), "qkv-pack-"));
 const run = (command, args, cwd = root) =>
   execFileSync(command, args, { cwd, encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] });
 const bin = (name) => join(root, "node_modules", ".bin", name);
+// The pnpm that runs this script, else whatever the registry has.
+const pnpm = process.env.npm_execpath ? [process.execPath, process.env.npm_execpath] : ["npx", "-y", "pnpm@10"];
 let failed = 0;
 
 try {
@@ -20,7 +22,7 @@ try {
     const directory = join(root, "packages", folder);
     const { name } = JSON.parse(readFileSync(join(directory, "package.json"), "utf8"));
     const before = new Set(readdirSync(out));
-    run("npx", ["-y", "pnpm@10", "pack", "--pack-destination", out], directory);
+    run(pnpm[0], [...pnpm.slice(1), "pack", "--pack-destination", out], directory);
     const tarball = join(
       out,
       readdirSync(out).find((file) => !before.has(file)),

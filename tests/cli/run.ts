@@ -9,7 +9,7 @@ import { fixture, readJson, repository } from "../support/fixtures";
 
 /** The file that `node` is given. */
 export const EXECUTABLE = repository(
-  process.env.QKV_TEST_DIST === "1" ? "packages/cli/dist/qkv.js" : "packages/cli/scripts/start.mjs",
+  process.env.QKV_TEST_DIST === "1" ? "packages/cli/bin/qkv.js" : "packages/cli/scripts/start.mjs",
 );
 
 /** stories260K in its three forms. */

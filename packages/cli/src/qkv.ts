@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 /** The executable: hands the process's arguments and streams to the command line. */
 
 import { main } from "./main";
