@@ -218,7 +218,7 @@ describe("wrong arguments throw before any work", () => {
 
   test("a batch of nothing, or with an empty sequence", () => {
     expect(() => model.runBatch([])).toThrow(/at least one/);
-    expect(() => model.runBatch([[1], []])).toThrow(/sequence 1/);
+    expect(() => model.runBatch([[1], []])).toThrow(/sequences\[1\]/);
   });
 
   test.each([

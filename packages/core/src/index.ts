@@ -29,7 +29,7 @@ export type { AttentionCall, PositionBias } from "./kernels/attention-call";
 export type { FeatureMap, Kernels, LinearAttentionCall, Matrix, RopeLayout } from "./kernels/kernels";
 export { attentionMask, BIDIRECTIONAL, CAUSAL, type Mask, type MaskOptions, visibleKeys } from "./kernels/mask";
 export { ReferenceKernels } from "./kernels/reference/reference-kernels";
-export { type Address, Arena, OutOfMemoryError } from "./memory/arena";
+export { type Address, Arena, type ArenaMark, OutOfMemoryError } from "./memory/arena";
 export { KvCache, type KvCacheShape } from "./nn/kv-cache";
 export type { Linear, RmsNorm } from "./nn/layers";
 export {
@@ -42,9 +42,7 @@ export {
   sinusoidalPositions,
 } from "./nn/positions";
 export {
-  dependsOnLength,
   longropeAttentionFactor,
-  maxRopePosition,
   type RopeConfig,
   type RopeFrequencies,
   type RopeScaling,

@@ -31,7 +31,10 @@ export {
   keepTopK,
   keepTopP,
   sample,
+  subtractMax,
 } from "./generate/sampling";
+export type { LlamaConfig } from "./llama/llama";
 export { type Inspection, inspect, type LoadOptions, load } from "./load";
 export { loadTokenizer } from "./model-files";
+export type { ModelConfig } from "./registry";
 export type { LoadProgress } from "./weights/weights";

@@ -1,14 +1,15 @@
 /** `load` and `inspect`: from files to a model that runs, or to a description of one. */
 
 import { Arena, checkInteger, checkOptions, OutOfMemoryError, ReferenceKernels } from "@qkv/core";
-import { type Tokenizer, TokenizerFileError } from "@qkv/tokenize";
+import { Tokenizer, TokenizerFileError } from "@qkv/tokenize";
 import { Decoder, MAX_CONTEXT } from "./decoder/decoder";
 import type { DecoderNetwork } from "./decoder/network";
 import { ModelFileError, UnsupportedModelError } from "./errors";
-import { openSource, type SourceLike } from "./files/open";
+import { type OpenedSource, openSource, type SourceLike } from "./files/open";
 import type { WeightFormat } from "./formats/detect";
 import { elementCount } from "./formats/tensor";
 import { identifyModel, type ModelFiles } from "./model-files";
+import type { ModelConfig } from "./registry";
 import { type LoadProgress, Weights } from "./weights/weights";
 
 /** Options of `load`. */
@@ -37,7 +38,7 @@ const DEFAULT_CONTEXT = 4096;
  * Loads a model from the files that it was published as.
  *
  * @param source a folder (Hugging Face's config.json with safetensors), a file (.gguf, .safetensors, llama2.c's .bin), a
- *   File or Blob, or anything with `read(path, start, end)`
+ *   File or Blob, or anything with `read(path, start, end)`, whose `close` is called at the end
  * @throws ModelFileError for files that are damaged or contradict themselves; UnsupportedModelError for sound ones that
  *   qkv does not run; TypeError and RangeError for wrong options; the signal's reason. Nothing stays open.
  * @example
@@ -50,8 +51,10 @@ export async function load(source: SourceLike, options: LoadOptions = {}): Promi
   if (contextLength !== undefined) checkInteger("contextLength", contextLength, 1, MAX_CONTEXT);
   if (onProgress !== undefined && typeof onProgress !== "function")
     throw new TypeError("onProgress: expected a function");
+  checkChoiceOfFiles(options);
+  checkSignal(signal);
   signal?.throwIfAborted();
-  const opened = await openSource(source);
+  const opened = await openSource(source, signal);
   const arena = new Arena();
   try {
     const files = await (await identifyModel(opened, options)).parse();
@@ -72,7 +75,25 @@ export async function load(source: SourceLike, options: LoadOptions = {}): Promi
     arena.dispose();
     throw error;
   } finally {
-    await opened.files.close();
+    await closeQuietly(opened);
+  }
+}
+
+/** A source that fails to close has given all that was asked of it; its error must not hide another. */
+async function closeQuietly({ files }: OpenedSource): Promise<void> {
+  await files.close().catch(() => {});
+}
+
+function checkChoiceOfFiles({ file, tokenizer }: Pick<LoadOptions, "file" | "tokenizer">): void {
+  if (file !== undefined && typeof file !== "string") throw new TypeError(`file: expected a name, got ${String(file)}`);
+  if (tokenizer !== undefined && typeof tokenizer !== "string" && !(tokenizer instanceof Tokenizer)) {
+    throw new TypeError(`tokenizer: expected a path or a Tokenizer, got ${String(tokenizer)}`);
+  }
+}
+
+function checkSignal(signal: AbortSignal | undefined): void {
+  if (signal !== undefined && typeof signal?.throwIfAborted !== "function") {
+    throw new TypeError("signal: expected an AbortSignal");
   }
 }
 
@@ -95,7 +116,7 @@ export interface Inspection {
   readonly architecture: string | null;
   readonly format: WeightFormat | null;
   /** The parsed config, in camelCase. */
-  readonly config: Readonly<Record<string, unknown>> | null;
+  readonly config: ModelConfig | null;
   readonly tensors: number | null;
   /** Numbers in all tensors of the file. */
   readonly parameters: number | null;
@@ -122,11 +143,13 @@ export interface Inspection {
  */
 export async function inspect(
   source: SourceLike,
-  options: Pick<LoadOptions, "file" | "tokenizer" | "contextLength"> = {},
+  options: Pick<LoadOptions, "file" | "tokenizer" | "contextLength" | "signal"> = {},
 ): Promise<Inspection> {
-  checkOptions("inspect", options, ["file", "tokenizer", "contextLength"]);
+  checkOptions("inspect", options, ["file", "tokenizer", "contextLength", "signal"]);
+  checkChoiceOfFiles(options);
+  checkSignal(options.signal);
   if (options.contextLength !== undefined) checkInteger("contextLength", options.contextLength, 1, MAX_CONTEXT);
-  const opened = await openSource(source);
+  const opened = await openSource(source, options.signal);
   const arena = new Arena();
   let found: Inspection = {
     architecture: null,
@@ -167,7 +190,7 @@ export async function inspect(
     return { ...found, because: (error as Error).message };
   } finally {
     arena.dispose();
-    await opened.files.close();
+    await closeQuietly(opened);
   }
 }
 

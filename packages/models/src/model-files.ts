@@ -1,5 +1,6 @@
 /** From a source of files to a parsed model: which format it is, its config, where its tensors and tokens are. */
 
+import { checkOptions } from "@qkv/core";
 import { Tokenizer, UnsupportedTokenizerError } from "@qkv/tokenize";
 import { JsonConfig } from "./config/json-config";
 import { ModelFileError } from "./errors";
@@ -111,7 +112,7 @@ async function identifyFolder(
     if (!known.includes(architecture)) throw json.unsupported("model_type", known);
     if (json.has("quantization_config")) throw json.unsupported("quantization_config", ["none"]);
     const model = ARCHITECTURES[architecture].fromJson(json);
-    const endIds = await readEndIds(files, folder, json);
+    const endIds = await readEndIds(files, folder, json, ARCHITECTURES[architecture].defaultEndIds);
     const tokenizer = await readTokenizer(choice, null, async () => {
       const name = folder + TOKENIZER;
       return (await files.exists(name)) ? readTokenizerFile(files, name, null) : `there is no ${name}`;
@@ -132,12 +133,18 @@ async function findWeights(files: CheckedSource, folder: string): Promise<string
   });
 }
 
-/** generation_config.json goes before config.json, as in transformers. */
-async function readEndIds(files: CheckedSource, folder: string, config: JsonConfig): Promise<number[]> {
+/** generation_config.json goes before config.json, and that before the architecture's default, as in transformers. */
+async function readEndIds(
+  files: CheckedSource,
+  folder: string,
+  config: JsonConfig,
+  defaultIds: readonly number[],
+): Promise<readonly number[]> {
+  const ofConfig = config.mentions("eos_token_id") ? config.tokenIds("eos_token_id") : defaultIds;
   const file = `${folder}generation_config.json`;
-  if (!(await files.exists(file))) return config.tokenIds("eos_token_id");
+  if (!(await files.exists(file))) return ofConfig;
   const generation = new JsonConfig(parseJson(await files.readText(file, MAX_CONFIG_BYTES), { file }), file);
-  return (generation.has("eos_token_id") ? generation : config).tokenIds("eos_token_id");
+  return generation.has("eos_token_id") ? generation.tokenIds("eos_token_id") : ofConfig;
 }
 
 // ---- GGUF: everything in one file
@@ -252,8 +259,12 @@ function countLlama2cTokens(bytes: Uint8Array): number {
  * const tokenizer = await loadTokenizer("packages/cli/models/stories260K");
  * tokenizer.encode("Once upon a time").ids;
  */
-export async function loadTokenizer(source: SourceLike): Promise<Tokenizer> {
-  const { files, file } = await openSource(source);
+export async function loadTokenizer(
+  source: SourceLike,
+  options: { readonly signal?: AbortSignal } = {},
+): Promise<Tokenizer> {
+  checkOptions("loadTokenizer", options, ["signal"]);
+  const { files, file } = await openSource(source, options.signal);
   try {
     if (file === null && (await files.exists(TOKENIZER))) return await readTokenizerFile(files, TOKENIZER, null);
     if (file !== null && (file.endsWith(TOKENIZER) || isLlama2cTokenizer(file))) {

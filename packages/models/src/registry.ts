@@ -11,18 +11,22 @@ import { Llama, type LlamaConfig, parseLlamaConfig } from "./llama/llama";
 import { llamaOfLlama2c } from "./llama/llama2c";
 import type { CheckpointTensor, Weights } from "./weights/weights";
 
+/** The parsed config of a model that runs. */
+export type ModelConfig = LlamaConfig;
+
 /** A config with the tensors that belong to it, under Hugging Face's names. */
 export interface ParsedModel {
   /** Lays the model out; throws where the tensors do not fit the config. */
   readonly create: (weights: Weights, kernels: Kernels) => DecoderNetwork;
-  /** The parsed config, for people to look at. */
-  readonly config: Readonly<Record<string, unknown>>;
+  readonly config: ModelConfig;
   /** Renamed tensors; null where the file has Hugging Face's names already. */
   readonly tensors: ReadonlyMap<string, CheckpointTensor> | null;
 }
 
 /** How an architecture is read from each kind of file that names it; null where it does not come as that. */
 interface Architecture {
+  /** What ends a text where config.json has no `eos_token_id`: transformers' default. */
+  readonly defaultEndIds: readonly number[];
   readonly fromJson: (json: JsonConfig) => ParsedModel;
   readonly fromGguf: ((gguf: Gguf, json: JsonConfig, files: CheckedSource) => Promise<ParsedModel>) | null;
 }
@@ -30,6 +34,7 @@ interface Architecture {
 /** By `model_type` of config.json, which is also `general.architecture` of GGUF files. */
 export const ARCHITECTURES: Readonly<Record<string, Architecture>> = {
   llama: {
+    defaultEndIds: [2],
     fromJson: (json) => llama({ config: parseLlamaConfig(json), tensors: null }),
     fromGguf: async (gguf, json, files) => llama(await readLlamaGguf(gguf, json, files)),
   },
@@ -41,5 +46,5 @@ export function readLlama2c(model: Llama2c): ParsedModel {
 }
 
 function llama({ config, tensors }: { config: LlamaConfig; tensors: ParsedModel["tensors"] }): ParsedModel {
-  return { config: { ...config }, tensors, create: (weights, kernels) => new Llama(config, weights, kernels) };
+  return { config, tensors, create: (weights, kernels) => new Llama(config, weights, kernels) };
 }

@@ -23,13 +23,13 @@ export const inspectCommand = command({
   notes: [
     "The exit code is 0 for a model that does not run, too: the question was answered. JSON has runs and because.",
   ],
-  async run(args, { stdout, env }) {
+  async run(args, { stdout, env, signal }) {
     const options = given({
       contextLength: args.integer("context", 1),
       tokenizer: args.text("tokenizer"),
       file: args.text("file"),
     });
-    const found = await inspect(args.positional("model") as string, options);
+    const found = await inspect(args.positional("model") as string, { ...options, signal });
     if (args.has("json")) return write(stdout, jsonLine({ ...found, memoryTotal: totalMemory(found) }));
     const { bold } = coloursFor(stdout, env);
     const lines = describe(found).map(([name, text]) => `${bold(name)}: ${oneLine(text)}\n`);

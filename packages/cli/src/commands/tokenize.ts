@@ -33,7 +33,7 @@ export const tokenizeCommand = command({
   async run(args, terminal) {
     const given = args.positional("text");
     if (given === undefined && terminal.stdin.isTTY) throw new UsageError("TEXT is missing, and nothing is piped in");
-    const tokenizer = await loadTokenizer(args.positional("model") as string);
+    const tokenizer = await loadTokenizer(args.positional("model") as string, { signal: terminal.signal });
     const text = given === undefined || given === "-" ? await readStdin(terminal) : given;
     const { ids, tokens } = tokenizer.encode(text, { addSpecialTokens: !args.has("no-special-tokens") });
     const { stdout, env } = terminal;

@@ -2,7 +2,7 @@
 
 import { checkChoice, checkFinite, checkFloats, checkHeads, checkInteger, checkOptions, checkRows } from "../check";
 import type { FeatureMap } from "../kernels/kernels";
-import { attentionMask, CAUSAL, type Mask, type MaskOptions } from "../kernels/mask";
+import { asMask, type Mask, type MaskOptions } from "../kernels/mask";
 import { type BiasArray, attention as referenceAttention } from "../kernels/reference/attention";
 import { linearAttention as referenceLinearAttention } from "../kernels/reference/linear-attention";
 
@@ -95,7 +95,7 @@ export function attention(q: Float32Array, k: Float32Array, v: Float32Array, opt
     position,
     scale,
     softCap,
-    mask: isMask(mask) ? mask : attentionMask(mask),
+    mask: asMask(mask),
     bias: biasArray,
     probs,
   });
@@ -159,9 +159,4 @@ function headShape(
   const keyCount = checkRows("k", k, kvHeads * headDim, `[S, G, K] = [S, ${kvHeads}, ${headDim}]`);
   checkFloats("v", v, keyCount * kvHeads * headDim, `[S, G, K] = [${keyCount}, ${kvHeads}, ${headDim}]`);
   return { queries, keyCount, headDim };
-}
-
-/** A mask has all of its rules; anything less goes through `attentionMask`, which knows what to refuse. */
-function isMask(mask: Mask | MaskOptions): mask is Mask {
-  return typeof mask === "object" && mask !== null && Object.keys(CAUSAL).every((key) => key in mask);
 }

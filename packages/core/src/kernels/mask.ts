@@ -44,6 +44,9 @@ export interface MaskOptions {
 
 const OPTIONS = ["causal", "prefix", "window", "groups", "firstKey", "keyLength"] as const;
 
+/** Masks whose numbers were checked; and how a mask is told from the options of one. */
+const made = new WeakSet<object>();
+
 /**
  * Makes a mask.
  *
@@ -88,7 +91,14 @@ export function attentionMask(options: MaskOptions = {}): Mask {
   groups?.forEach((end, i) => {
     checkInteger(`groups[${i}]`, end, i === 0 ? 1 : groups[i - 1] + 1);
   });
-  return { left, right, prefix, groups, firstKey, keyLength };
+  const mask = { left, right, prefix, groups: groups === null ? null : [...groups], firstKey, keyLength };
+  made.add(mask);
+  return mask;
+}
+
+/** A mask as it is, or one made of options, which are checked. */
+export function asMask(mask: Mask | MaskOptions): Mask {
+  return made.has(mask) ? (mask as Mask) : attentionMask(mask as MaskOptions);
 }
 
 /** The mask of decoders: each query sees itself and the keys before it. */

@@ -14,6 +14,12 @@ export class OutOfMemoryError extends RangeError {
   override readonly name = "OutOfMemoryError";
 }
 
+/** A point in an arena's history. */
+export interface ArenaMark {
+  readonly used: number;
+  readonly byPurpose: ReadonlyMap<string, number>;
+}
+
 /**
  * A bump allocator over one `WebAssembly.Memory`.
  *
@@ -30,7 +36,7 @@ export class Arena {
   #memory: WebAssembly.Memory | null = new WebAssembly.Memory({ initial: 1 });
   // Address 0 is never given out, so that a forgotten address shows as a write below the first block.
   #used = ALIGNMENT;
-  readonly #byPurpose = new Map<string, number>();
+  #byPurpose: Map<string, number> = new Map();
 
   /** Bytes given out so far, alignment included. */
   get used(): number {
@@ -38,7 +44,7 @@ export class Arena {
   }
 
   /**
-   * Gives out `bytes` bytes, zeroed when they are used for the first time.
+   * Gives out `bytes` bytes: zeros, unless they were released before.
    *
    * @param purpose what `report` files the bytes under, such as "weights"
    * @throws OutOfMemoryError if the arena would pass the 4 GiB that 32-bit addresses reach
@@ -56,6 +62,18 @@ export class Arena {
     this.#used = end;
     this.#byPurpose.set(purpose, (this.#byPurpose.get(purpose) ?? 0) + end - address);
     return address;
+  }
+
+  /** Where allocation stands, for `release`. */
+  mark(): ArenaMark {
+    return { used: this.#used, byPurpose: new Map(this.#byPurpose) };
+  }
+
+  /** Takes back whatever was allocated since `mark`. The memory itself is kept for the next allocation. */
+  release({ used, byPurpose }: ArenaMark): void {
+    if (used > this.#used) throw new RangeError("release: this mark was released already");
+    this.#used = used;
+    this.#byPurpose = new Map(byPurpose);
   }
 
   /** Bytes by purpose, in the order of their first allocation. */

@@ -76,15 +76,27 @@ export class KvCache {
   checkRoom(rows: number): void {
     checkInteger("rows", rows, 0);
     if (this.#length + rows > this.capacity) {
-      throw new RangeError(
-        `the cache holds ${this.capacity} positions: ${rows} more do not fit after ${this.#length}; load with a larger contextLength`,
-      );
+      throw new RangeError(`the cache holds ${this.capacity} positions: ${rows} more do not fit after ${this.#length}`);
     }
   }
 
   /** Forgets the positions from `length` on: to go back, or with 0 to start anew. */
   truncate(length: number): void {
     this.#length = checkInteger("length", length, 0, this.#length);
+  }
+
+  /** Takes over what another cache of the same arena holds: its rows and its length. */
+  copyFrom(other: KvCache): void {
+    const same = (["layers", "kvHeads", "headDim"] as const).every((name) => this[name] === other[name]);
+    if (!same || other.#arena !== this.#arena)
+      throw new RangeError("copyFrom: expected a cache of the same shape and arena");
+    this.truncate(0);
+    this.checkRoom(other.length);
+    for (let layer = 0; layer < this.layers; layer++) {
+      this.#rows(this.keyRow(layer, 0), other.length).set(other.keys(layer));
+      this.#rows(this.valueRow(layer, 0), other.length).set(other.values(layer));
+    }
+    this.#length = other.length;
   }
 
   /** Adds rows of keys and values [T, G, K] to a cache of one layer. */
@@ -99,14 +111,20 @@ export class KvCache {
     this.advance(rows);
   }
 
-  /** View of a layer's keys so far, [length, G, K]. Valid until the cache is written to again. */
+  /** View of a layer's keys so far, [length, G, K]. Valid until its arena is written to or grows. */
   keys(layer = 0): Float32Array {
-    return this.#arena.f32(this.keyRow(layer, 0), this.#length * this.kvHeads * this.headDim);
+    checkInteger("layer", layer, 0, this.layers - 1);
+    return this.#rows(this.keyRow(layer, 0), this.#length);
   }
 
-  /** View of a layer's values so far, [length, G, K]. Valid until the cache is written to again. */
+  /** View of a layer's values so far, [length, G, K]. Valid until its arena is written to or grows. */
   values(layer = 0): Float32Array {
-    return this.#arena.f32(this.valueRow(layer, 0), this.#length * this.kvHeads * this.headDim);
+    checkInteger("layer", layer, 0, this.layers - 1);
+    return this.#rows(this.valueRow(layer, 0), this.#length);
+  }
+
+  #rows(address: Address, rows: number): Float32Array {
+    return this.#arena.f32(address, rows * this.kvHeads * this.headDim);
   }
 
   #row(block: number, position: number): Address {

@@ -8,9 +8,7 @@ import { MAX_ANGLE } from "../elementary";
 import { applyRope } from "../functional/rope";
 import type { RopeLayout } from "../kernels/kernels";
 import {
-  dependsOnLength,
   longropeAttentionFactor,
-  maxRopePosition,
   type RopeConfig,
   type RopeScaling,
   ropeAngles,
@@ -164,13 +162,6 @@ describe("frequencies", () => {
     expect(new Set(fixture.frequencies.map(({ config }) => config.scaling.type))).toEqual(new Set(Object.keys(rules)));
   });
 
-  test("dependsOnLength names the rules whose frequencies do", () => {
-    for (const { config } of fixture.frequencies) {
-      const changes = ropeFrequencies(config, 1).inverse.join() !== ropeFrequencies(config, 10_000).inverse.join();
-      expect(dependsOnLength(config.scaling), config.scaling.type).toBe(changes);
-    }
-  });
-
   test("yarn's factor on cos and sin", () => {
     for (const [factor, mscale, all, expected] of fixture.attentionFactors.yarn) {
       expect(yarnAttentionFactor(factor, mscale ?? undefined, all ?? undefined)).toBeCloseTo(expected, 14);
@@ -202,10 +193,9 @@ describe("angles", () => {
     expect(Math.abs(cos[7] - 1.25 * Math.cos(99_999 * frequencies.inverse[1]))).toBeGreaterThan(1e-5);
   });
 
-  test("reach to maxRopePosition and not beyond", () => {
+  test("reach as far as the angles are exact, and not beyond", () => {
     const frequencies = ropeFrequencies({ theta: 10_000, rotaryDim: 4, scaling: { type: "default" } }, 1);
-    const last = maxRopePosition(frequencies);
-    expect(last).toBe(Math.floor(MAX_ANGLE));
+    const last = Math.floor(MAX_ANGLE); // the first frequency is 1
     const out = new Float32Array(2);
     expect(() => ropeAngles(frequencies, [last], out, out)).not.toThrow();
     expect(() => ropeAngles(frequencies, [last + 64], out, out)).toThrow(RangeError);

@@ -1,7 +1,7 @@
 /** Rotary position embedding: its frequencies under every scaling rule, and the angles of a pass. */
 
 import { checkFinite, checkInteger } from "../check";
-import { cos, log, MAX_ANGLE, pow, sin } from "../elementary";
+import { cos, log, pow, sin } from "../elementary";
 
 /**
  * How the frequencies are changed to reach beyond the length that a model was trained on. `rope_type` in configs.
@@ -63,11 +63,6 @@ export interface RopeFrequencies {
   readonly inverse: Float32Array;
   /** Factor on cos and sin. */
   readonly attentionScaling: number;
-}
-
-/** Whether a config's frequencies depend on the length of the pass, so that a pass in chunks differs from a whole one. */
-export function dependsOnLength(scaling: RopeScaling): boolean {
-  return scaling.type === "dynamic" || scaling.type === "longrope";
 }
 
 /**
@@ -143,11 +138,6 @@ export function ropeAngles(
       outSin[row * inverse.length + i] = sin(angle) * attentionScaling;
     }
   }
-}
-
-/** The furthest position whose angles `ropeAngles` can take. */
-export function maxRopePosition(frequencies: RopeFrequencies): number {
-  return Math.floor(MAX_ANGLE / Math.max(...frequencies.inverse));
 }
 
 /** YaRN's factor on cos and sin: 0.1 m ln(factor) + 1, over the same with mAll where a config gives both. */

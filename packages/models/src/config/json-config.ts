@@ -37,6 +37,17 @@ export class JsonConfig {
     return Object.hasOwn(this.#values, key) && this.#values[key] !== null;
   }
 
+  /** Whether a key holds an object with something in it, or what is no object at all and will be refused when read. */
+  hasEntries(key: string): boolean {
+    const value = this.#values[key];
+    return this.has(key) && !(typeof value === "object" && Object.keys(value as object).length === 0);
+  }
+
+  /** Whether a key stands in the file, if only as null: where that is not the same as its absence. */
+  mentions(key: string): boolean {
+    return Object.hasOwn(this.#values, key);
+  }
+
   integer<F = number>(key: string, bounds: Bounds = {}, fallback?: F): number | F {
     const { min = 1, max = 2 ** 31 - 1 } = bounds;
     if (!this.has(key) && fallback !== undefined) return fallback;

@@ -8,7 +8,7 @@ import {
   yarnAttentionFactor,
 } from "@qkv/core";
 import { ModelFileError } from "../errors";
-import type { JsonConfig } from "./json-config";
+import { JsonConfig } from "./json-config";
 
 /** What the settings of every type may hold. `type` is how older files call `rope_type`. */
 const COMMON_KEYS = ["rope_theta", "rope_type", "type", "partial_rotary_factor"];
@@ -28,6 +28,7 @@ const KEYS: Readonly<Record<RopeType, readonly string[]>> = {
     "mscale",
     "mscale_all_dim",
     "truncate",
+    "finetuned", // says how the model was made; nothing reads it
   ],
   longrope: ["factor", "original_max_position_embeddings", "attention_factor", "short_factor", "long_factor"],
 };
@@ -47,12 +48,8 @@ const TYPES: Readonly<Record<string, RopeType>> = {
  * `rope_scaling` counts, as in transformers.
  */
 export function parseRope(config: JsonConfig, headDim: number, maxPositionEmbeddings: number): RopeConfig {
-  const section = config.has("rope_scaling") ? "rope_scaling" : "rope_parameters";
-  if (!config.has(section)) {
-    const theta = config.number("rope_theta", { min: 1 }, 10_000);
-    return { theta, rotaryDim: headDim, scaling: { type: "default" } };
-  }
-  const rope = config.object(section);
+  const section = config.hasEntries("rope_scaling") ? "rope_scaling" : "rope_parameters";
+  const rope = config.hasEntries(section) ? config.object(section) : new JsonConfig({}, config.file);
   const typeKey = rope.has("rope_type") ? "rope_type" : "type";
   const type = rope.choice(typeKey, TYPES, "default");
   const known = [...COMMON_KEYS, ...KEYS[type]];

@@ -1,16 +1,22 @@
 /** A decoder-only language model, loaded: passes, captures, loss and generation. */
 
-import { type Arena, checkInteger, checkOptions, type KvCache } from "@qkv/core";
+import { checkInteger, checkOptions, exp, type KvCache } from "@qkv/core";
 import type { Tokenizer } from "@qkv/tokenize";
 import { Generation, type GenerationLane, generateTokens } from "../generate/generate";
 import { type GenerateOptions, planGeneration } from "../generate/options";
 import { crossEntropy } from "../generate/sampling";
-import { Capture, selectTaps, type Tensor } from "./capture";
+import type { ModelConfig } from "../registry";
+import { selectTaps, type Tensor } from "./capture";
 import type { DecoderNetwork } from "./network";
-import { chunksOf, type Segment } from "./segments";
+import { runPass } from "./pass";
+import { CachePool, ScratchPool } from "./pools";
+import { chunksOf } from "./segments";
 
 /** Most positions of a context: further on, the angles of rotary positions would lose their precision. */
 export const MAX_CONTEXT = 2 ** 22;
+
+/** A generation begins with room for so many tokens; its cache grows with it. */
+const FIRST_ROOM = 256;
 
 /** Options of `run` and `runBatch`. */
 export interface RunOptions {
@@ -22,7 +28,7 @@ export interface RunOptions {
 
 /** Options of `run`. */
 export interface RunOneOptions extends RunOptions {
-  /** From `createCache`: the ids continue what it holds, and are added to it. */
+  /** From this model's `createCache`: the ids continue what it holds, and are added to it. */
   readonly cache?: KvCache;
 }
 
@@ -47,7 +53,7 @@ export interface LossResult {
 /** What `load` hands to a Decoder. */
 export interface DecoderParts {
   readonly architecture: string;
-  readonly config: Readonly<Record<string, unknown>>;
+  readonly config: ModelConfig;
   readonly network: DecoderNetwork;
   readonly tokenizer: Tokenizer | null;
   /** Why there is no tokenizer. */
@@ -57,11 +63,10 @@ export interface DecoderParts {
   readonly contextLength: number;
 }
 
-/** Buffers of one pass, reused by the next. */
-type Scratch = unknown;
-
 /**
  * A loaded decoder. Made by `load`.
+ *
+ * Ids may be an array or a typed array of integers.
  *
  * @example
  * const model = await load("packages/cli/models/stories260K");
@@ -73,7 +78,7 @@ export class Decoder {
   /** `model_type` of its config. */
   readonly architecture: string;
   /** Its config, parsed; in camelCase. */
-  readonly config: Readonly<Record<string, unknown>>;
+  readonly config: ModelConfig;
   readonly tokenizer: Tokenizer | null;
   /** Tokens that end a generation unless `stopIds` says otherwise. */
   readonly endIds: readonly number[];
@@ -84,38 +89,42 @@ export class Decoder {
   readonly taps: readonly string[];
   readonly #network: DecoderNetwork;
   readonly #tokenizerProblem: string | null;
-  readonly #caches: KvCache[] = [];
-  readonly #scratches: Scratch[] = [];
+  readonly #caches: CachePool;
+  readonly #scratches: ScratchPool<unknown>;
 
-  constructor(parts: DecoderParts) {
+  constructor({ network, tokenizerProblem, ...parts }: DecoderParts) {
     this.architecture = parts.architecture;
     this.config = parts.config;
     this.tokenizer = parts.tokenizer;
     this.endIds = parts.endIds;
     this.contextLength = parts.contextLength;
-    this.vocabSize = parts.network.vocabSize;
-    this.taps = [...parts.network.taps, "logits"];
-    this.#network = parts.network;
-    this.#tokenizerProblem = parts.tokenizerProblem;
-    // The first of each is laid out with the weights; more are made when passes run side by side.
-    this.#caches.push(this.#network.createCache(this.contextLength));
-    this.#scratches.push(this.#network.createScratch());
+    this.vocabSize = network.vocabSize;
+    this.taps = [...network.taps, "logits"];
+    this.#network = network;
+    this.#tokenizerProblem = tokenizerProblem;
+    this.#caches = new CachePool(network.arena, parts.contextLength, (capacity) => network.createCache(capacity));
+    this.#scratches = new ScratchPool(network.arena, () => network.createScratch());
   }
 
   /**
    * One pass over ids, synchronous: for scripts and workers. Chunks of a text, passed one after the other with the same
    * `cache`, give the same bits as the whole; not so under `dynamic` and `longrope` scaling, whose frequencies depend
-   * on the length of the pass.
+   * on the length of the pass. A pass that throws leaves the cache as it was.
    *
    * @param ids [T], at least one
-   * @throws RangeError for ids outside of the vocabulary or more than the context; TypeError for unknown options
+   * @throws RangeError for ids outside of the vocabulary or more than the context; TypeError for unknown options and for
+   *   a cache that is not this model's; OutOfMemoryError
    * @example
    * const { logits, captured } = model.run([1, 403, 407], { capture: ["layers.*.attention.probs"] });
    */
-  run(ids: readonly number[], options: RunOneOptions = {}): RunResult {
+  run(ids: ArrayLike<number>, options: RunOneOptions = {}): RunResult {
     checkOptions("run", options, ["capture", "logitsToKeep", "cache"]);
     const { cache, ...rest } = options;
-    return this.#run([ids], rest, cache === undefined ? null : [cache])[0] as RunResult;
+    this.#alive();
+    if (cache !== undefined && !this.#caches.lends(cache)) {
+      throw new TypeError("cache: expected one from this model's createCache that was not released");
+    }
+    return this.#run([this.#checkedIds("ids", ids, cache)], rest, cache)[0];
   }
 
   /**
@@ -123,28 +132,36 @@ export class Decoder {
    *
    * @param sequences ids of each, [T_b]
    * @returns a result for each, in the same order
+   * @throws as `run`
    */
-  runBatch(sequences: readonly (readonly number[])[], options: RunOptions = {}): RunResult[] {
+  runBatch(sequences: readonly ArrayLike<number>[], options: RunOptions = {}): RunResult[] {
     checkOptions("runBatch", options, ["capture", "logitsToKeep"]);
-    if (!Array.isArray(sequences) || sequences.length === 0)
-      throw new RangeError("runBatch: expected at least one sequence");
-    return this.#run(sequences, options, null);
+    this.#alive();
+    if (!Array.isArray(sequences) || sequences.length === 0) {
+      throw new RangeError("runBatch: expected an array of at least one sequence of ids");
+    }
+    return this.#run(
+      sequences.map((ids: ArrayLike<number>, b) => this.#checkedIds(`sequences[${b}]`, ids)),
+      options,
+    );
   }
 
   /**
    * Cross entropy of ids, each predicted from those before it.
    *
    * @param ids [T], at least two
+   * @throws as `run`
    */
-  loss(ids: readonly number[]): LossResult {
-    if (ids.length < 2) throw new RangeError(`loss: expected at least two ids, got ${ids.length}`);
-    const { data } = this.run(ids).logits;
-    const V = this.vocabSize;
-    const tokenLosses = Float64Array.from({ length: ids.length - 1 }, (_, t) =>
-      crossEntropy(data.subarray(t * V, (t + 1) * V), ids[t + 1] as number),
-    );
+  loss(ids: ArrayLike<number>): LossResult {
+    this.#alive();
+    const sequence = this.#checkedIds("ids", ids);
+    if (sequence.length < 2) throw new RangeError(`ids: expected at least two, got ${sequence.length}`);
+    const tokenLosses = new Float64Array(sequence.length - 1);
+    this.#pass([sequence], new Set(), [sequence.length], (_, t, logits) => {
+      if (t < tokenLosses.length) tokenLosses[t] = crossEntropy(logits, sequence[t + 1]);
+    });
     const loss = tokenLosses.reduce((sum, x) => sum + x, 0) / tokenLosses.length;
-    return { loss, perplexity: Math.exp(loss), tokenLosses };
+    return { loss, perplexity: exp(loss), tokenLosses };
   }
 
   /**
@@ -159,141 +176,134 @@ export class Decoder {
    * @example
    * for await (const { text } of model.generate("Once upon a time", { maxNewTokens: 200 })) process.stdout.write(text);
    */
-  generate(prompt: string | readonly number[], options: GenerateOptions = {}): Generation {
+  generate(prompt: string | ArrayLike<number>, options: GenerateOptions = {}): Generation {
     this.#alive();
     const plan = planGeneration(options, this.endIds, this.vocabSize);
     if (plan.stop.length > 0 && this.tokenizer === null) throw this.#noTokenizer("stop strings");
-    const ids = typeof prompt === "string" ? this.#encode(prompt) : [...prompt];
-    this.#checkIds("prompt", ids);
+    const ids = this.#checkedIds("prompt", typeof prompt === "string" ? this.#encode(prompt) : prompt);
+    if (plan.maxNewTokens !== null) checkInteger("maxNewTokens", plan.maxNewTokens, 0, MAX_CONTEXT - ids.length);
     const positions = plan.maxNewTokens === null ? this.contextLength : ids.length + plan.maxNewTokens;
-    checkInteger("prompt and maxNewTokens together", positions, 1, MAX_CONTEXT);
-    const host = {
-      tokenizer: this.tokenizer,
-      acquire: (n: number) => this.#acquire(n),
-    };
-    return new Generation(generateTokens(host, ids, positions, plan));
+    const host = { tokenizer: this.tokenizer, acquire: () => this.#acquire(ids.length, positions) };
+    return new Generation((finished) => generateTokens(host, ids, positions, plan, finished));
   }
 
-  /** A cache for `run`, of `contextLength` positions. Give it back with `releaseCache`. */
+  /** A cache for `run`, of at least `contextLength` positions. Give it back with `releaseCache`. */
   createCache(): KvCache {
     this.#alive();
-    return this.#takeCache(this.contextLength);
+    return this.#caches.take(this.contextLength);
   }
 
-  /** Takes back a cache from `createCache`, for the next who needs one. */
+  /**
+   * Takes back a cache from `createCache`, for the next who needs one.
+   *
+   * @throws TypeError for a cache that is not this model's, or was released already
+   */
   releaseCache(cache: KvCache): void {
-    this.#caches.push(cache);
+    this.#caches.give(cache);
   }
 
   /** Bytes by purpose: weights, cache, scratch. */
   memory(): Readonly<Record<string, number>> {
+    this.#alive();
     return this.#network.arena.report();
   }
 
   /** Gives the memory back. Every later use throws. */
   dispose(): void {
-    this.#arena().dispose();
+    this.#network.arena.dispose();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.dispose();
   }
 
-  #run(sequences: readonly (readonly number[])[], options: RunOptions, given: readonly KvCache[] | null): RunResult[] {
-    this.#alive();
-    const { capture: patterns = [], logitsToKeep } = options;
-    if (!Array.isArray(patterns))
+  #run(sequences: readonly (readonly number[])[], options: RunOptions, cache?: KvCache): RunResult[] {
+    const { capture: patterns = [], logitsToKeep = Number.POSITIVE_INFINITY } = options;
+    if (!Array.isArray(patterns) || !patterns.every((pattern) => typeof pattern === "string")) {
       throw new TypeError(`capture: expected an array of tap names, got ${String(patterns)}`);
-    if (logitsToKeep !== undefined) checkInteger("logitsToKeep", logitsToKeep, 0);
-    const wanted = selectTaps(patterns, this.taps);
-    sequences.forEach((ids, b) => {
-      this.#checkIds(sequences.length === 1 ? "ids" : `sequence ${b}`, ids, given?.[b]);
-    });
-    const caches = given ?? sequences.map(() => this.#takeCache(this.contextLength));
-    const scratch = this.#scratches.pop() ?? this.#network.createScratch();
+    }
+    if (logitsToKeep !== Number.POSITIVE_INFINITY) checkInteger("logitsToKeep", logitsToKeep, 0);
+    const capture = selectTaps(patterns, this.taps);
+    const V = this.vocabSize;
+    const kept = sequences.map((ids) => Math.min(ids.length, logitsToKeep));
+    const computed = sequences.map((ids, b) => (capture.has("logits") ? ids.length : kept[b]));
+    const logits = computed.map((rows) => new Float32Array(rows * V));
+    const captured = this.#pass(
+      sequences,
+      capture,
+      computed,
+      (b, row, values) => logits[b].set(values, row * V),
+      cache,
+    );
+    return sequences.map((_, b) => ({
+      logits: { data: logits[b].slice((computed[b] - kept[b]) * V), shape: [kept[b], V] },
+      captured: capture.has("logits")
+        ? { ...captured[b], logits: { data: logits[b], shape: [computed[b], V] } }
+        : captured[b],
+    }));
+  }
+
+  /** Borrows what a pass needs, runs it, and gives everything back whatever happens. */
+  #pass(
+    sequences: readonly (readonly number[])[],
+    capture: ReadonlySet<string>,
+    logitsOf: readonly number[],
+    onLogits: (sequence: number, row: number, logits: Float32Array) => void,
+    cache?: KvCache,
+  ): Record<string, Tensor>[] {
+    const borrowed: KvCache[] = [];
+    const scratch = this.#scratches.take();
     try {
-      const starts = caches.map((cache) => cache.length);
-      const lengths = sequences.map((ids, b) => ({
-        length: ids.length,
-        start: starts[b] as number,
-      }));
-      const capture = wanted.size === 0 ? null : new Capture(wanted, lengths, this.#arena());
-      const V = this.vocabSize;
-      const kept = sequences.map((ids) =>
-        wanted.has("logits") ? ids.length : Math.min(ids.length, logitsToKeep ?? ids.length),
-      );
-      const logits = kept.map((rows) => new Float32Array(rows * V));
-      for (const chunk of chunksOf(sequences, caches)) {
-        for (const _ of this.#network.forward(scratch, chunk, capture)) {
-          // synchronous: nobody else gets a turn
-        }
-        let row = 0;
-        for (const { sequence: b, ids, cache } of chunk) {
-          const skipped = (lengths[b] as { length: number }).length - (kept[b] as number);
-          for (let t = 0; t < ids.length; t++, row++) {
-            const position = cache.length - ids.length + t - (starts[b] as number) - skipped;
-            if (position < 0) continue;
-            const address = this.#network.logits(scratch, row);
-            (logits[b] as Float32Array).set(this.#arena().f32(address, V), position * V);
-          }
-        }
-      }
-      return sequences.map((_, b) => {
-        const tensor = {
-          data: logits[b] as Float32Array,
-          shape: [kept[b] as number, V],
-        };
-        const captured = capture?.take(b) ?? {};
-        const keep = Math.min(kept[b] as number, logitsToKeep ?? Number.POSITIVE_INFINITY);
-        return {
-          logits: {
-            data: tensor.data.subarray(tensor.data.length - keep * V),
-            shape: [keep, V],
-          },
-          captured: wanted.has("logits") ? { ...captured, logits: tensor } : captured,
-        };
-      });
+      if (cache === undefined) for (const ids of sequences) borrowed.push(this.#caches.take(ids.length));
+      const caches = cache === undefined ? borrowed : [cache];
+      return runPass(this.#network, scratch, { sequences, caches, capture, logitsOf, onLogits });
     } finally {
-      this.#scratches.push(scratch);
-      if (given === null) this.#caches.push(...caches);
+      for (const each of borrowed) this.#caches.give(each);
+      this.#scratches.give(scratch);
     }
   }
 
-  #acquire(positions: number): GenerationLane {
+  /** A cache and buffers for one generation. The cache grows up to `positions`. */
+  #acquire(promptLength: number, positions: number): GenerationLane {
     const network = this.#network;
-    const cache = this.#takeCache(positions);
-    const scratch = this.#scratches.pop() ?? network.createScratch();
+    const caches = this.#caches;
+    const scratches = this.#scratches;
+    const scratch = scratches.take();
+    let cache: KvCache;
+    try {
+      cache = caches.take(Math.min(positions, promptLength + FIRST_ROOM));
+    } catch (error) {
+      scratches.give(scratch);
+      throw error;
+    }
+    const grow = (needed: number): void => {
+      const larger = caches.take(Math.min(positions, Math.max(needed, 2 * cache.capacity)));
+      larger.copyFrom(cache);
+      caches.give(cache);
+      cache = larger;
+    };
     let lastRow = 0;
     return {
-      cache,
       *advance(ids) {
+        if (cache.length + ids.length > cache.capacity) grow(cache.length + ids.length);
         for (const chunk of chunksOf([ids], [cache])) {
           yield* network.forward(scratch, chunk, null);
-          lastRow = (chunk[0] as Segment).ids.length - 1;
+          lastRow = chunk[0].ids.length - 1;
         }
       },
       logits: () => network.arena.f32(network.logits(scratch, lastRow), network.vocabSize).slice(),
       release: () => {
-        this.#caches.push(cache);
-        this.#scratches.push(scratch);
+        caches.give(cache);
+        scratches.give(scratch);
       },
     };
   }
 
-  /** An empty cache of at least so many positions. */
-  #takeCache(positions: number): KvCache {
-    const found = this.#caches.findIndex((cache) => cache.capacity >= positions);
-    // Powers of two beyond the context: caches are kept for reuse, and there must not be one for every length.
-    const capacity = positions <= this.contextLength ? this.contextLength : 1 << (32 - Math.clz32(positions - 1));
-    const cache = found >= 0 ? this.#caches.splice(found, 1)[0] : this.#network.createCache(capacity);
-    cache.truncate(0);
-    return cache;
-  }
-
   #encode(text: string): number[] {
     if (this.tokenizer === null) throw this.#noTokenizer("a text");
-    if (text === "")
+    if (text === "") {
       throw new RangeError("prompt: expected some text, got none; to start from nothing pass the BOS id");
+    }
     return this.tokenizer.encode(text).ids;
   }
 
@@ -301,26 +311,25 @@ export class Decoder {
     return new Error(`${what} needs a tokenizer, and this model has none: ${this.#tokenizerProblem}; pass ids instead`);
   }
 
-  #checkIds(name: string, ids: readonly number[], cache?: KvCache): void {
-    if (ids.length === 0) throw new RangeError(`${name}: expected at least one token, got none`);
+  /** A copy of the ids, which the caller may change, with every one of them in the vocabulary. */
+  #checkedIds(name: string, given: ArrayLike<number>, cache?: KvCache): number[] {
+    if (typeof given !== "object" || given === null || !Number.isSafeInteger(given.length)) {
+      throw new TypeError(`${name}: expected an array of token ids, got ${String(given)}`);
+    }
+    const length = given.length;
+    if (length === 0) throw new RangeError(`${name}: expected at least one token, got none`);
     const past = cache?.length ?? 0;
     const room = cache?.capacity ?? this.contextLength;
-    if (past + ids.length > room) {
+    if (past + length > room) {
       const after = past > 0 ? ` after ${past} in the cache` : "";
       throw new RangeError(
-        `${name}: ${ids.length} tokens${after} do not fit the context of ${room}; load with a larger contextLength`,
+        `${name}: ${length} tokens${after} do not fit the context of ${room}; load with a larger contextLength`,
       );
     }
-    ids.forEach((id, i) => {
-      checkInteger(`${name}[${i}]`, id, 0, this.vocabSize - 1);
-    });
-  }
-
-  #arena(): Arena {
-    return this.#network.arena;
+    return Array.from(given, (id, i) => checkInteger(`${name}[${i}]`, id, 0, this.vocabSize - 1));
   }
 
   #alive(): void {
-    if (this.#arena().disposed) throw new Error("this model was disposed");
+    if (this.#network.arena.disposed) throw new Error("this model was disposed");
   }
 }

@@ -19,7 +19,7 @@ export interface DecoderNetwork<Scratch = unknown> {
 
   /** A cache for so many positions. */
   createCache(capacity: number): KvCache;
-  /** Buffers for a pass of at most `chunkRows` rows. */
+  /** Buffers for a pass of at most CHUNK_ROWS rows. */
   createScratch(): Scratch;
 
   /**

@@ -16,10 +16,13 @@ export interface ReadOptions {
 export class CheckedSource {
   readonly #source: FileSource;
   readonly #sizes = new Map<string, Promise<number | null>>();
+  readonly #signal: AbortSignal | undefined;
   #closing: Promise<void> | null = null;
 
-  constructor(source: FileSource) {
+  /** @param signal calls off every read */
+  constructor(source: FileSource, signal?: AbortSignal) {
     this.#source = source;
+    this.#signal = signal;
   }
 
   /** For messages: the folder's path or the like, "" if the source has none. */
@@ -43,8 +46,8 @@ export class CheckedSource {
     if (!Number.isSafeInteger(start) || !Number.isSafeInteger(end) || start < 0 || end < start) {
       throw new TypeError(`a read needs byte positions with 0 <= start <= end, not ${start} and ${end}`);
     }
-    options.signal?.throwIfAborted();
-    const bytes: unknown = await this.#source.read(path, start, end, options);
+    const signal = options.signal ?? this.#signal;
+    const bytes: unknown = await abortable(() => this.#source.read(path, start, end, { signal }), signal);
     if (bytes === null) return null;
     if (!isUint8Array(bytes)) throw new TypeError(`read("${path}") must give a Uint8Array or null, not ${kind(bytes)}`);
     if (bytes.length > end - start) {
@@ -88,7 +91,7 @@ export class CheckedSource {
   /** Names of the files (the top level at least); null where the source cannot say. */
   async list(): Promise<string[] | null> {
     if (this.#source.list === undefined) return null;
-    const names: unknown = await this.#source.list();
+    const names: unknown = await abortable(async () => this.#source.list?.(), this.#signal);
     if (!Array.isArray(names) || !names.every((name) => typeof name === "string")) {
       throw new TypeError("list() must give an array of file names");
     }
@@ -113,10 +116,22 @@ export class CheckedSource {
   }
 
   async #askSize(path: string): Promise<number | null> {
-    const size: unknown = (await this.#source.size?.(path)) ?? null;
+    const size: unknown = (await abortable(async () => this.#source.size?.(path), this.#signal)) ?? null;
     if (size === null || (Number.isSafeInteger(size) && (size as number) >= 0)) return size as number | null;
     throw new TypeError(`size("${path}") must give a number of bytes or null, not ${kind(size)}`);
   }
+}
+
+/** A promise that an abort rejects at once, whether or not the work behind it ever ends. */
+async function abortable<T>(start: () => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return start();
+  signal.throwIfAborted();
+  return new Promise<T>((resolve, reject) => {
+    const abort = () => reject(signal.reason);
+    signal.addEventListener("abort", abort, { once: true });
+    const settled = () => signal.removeEventListener("abort", abort);
+    start().then(resolve, reject).finally(settled);
+  });
 }
 
 /** Text of UTF-8 bytes, every character kept. Throws ModelFileError, saying that `what` is not UTF-8. */

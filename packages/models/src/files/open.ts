@@ -16,19 +16,20 @@ export interface OpenedSource {
 /**
  * Opens a source. A string is a path on disk: a folder, or a file (then `file` is its base name, and its neighbours can
  * be read too). A Blob is a source of one file, named as the File is, else "blob". The caller closes `files`.
+ * `signal` calls off every read that is made through it.
  *
  * Throws ModelFileError if there is nothing at the path, and TypeError for what is none of these.
  */
-export async function openSource(source: SourceLike): Promise<OpenedSource> {
+export async function openSource(source: SourceLike, signal?: AbortSignal): Promise<OpenedSource> {
   if (typeof source === "string" && source !== "") {
     const opened = await openPath(source);
-    return { files: new CheckedSource(opened.source), file: opened.file };
+    return { files: new CheckedSource(opened.source, signal), file: opened.file };
   }
   if (isBlob(source)) {
     const file = blobName(source);
-    return { files: new CheckedSource(blobSource(source, file)), file };
+    return { files: new CheckedSource(blobSource(source, file), signal), file };
   }
-  if (isFileSource(source)) return { files: new CheckedSource(source), file: null };
+  if (isFileSource(source)) return { files: new CheckedSource(source, signal), file: null };
   throw new TypeError(
     "a model is opened from the path of a folder or file, a File or Blob, or an object with read(path, start, end)",
   );

@@ -1,11 +1,10 @@
 /** The loop of generation: prompt in, tokens and text out, one at a time. */
 
-import type { KvCache } from "@qkv/core";
 import type { Tokenizer } from "@qkv/tokenize";
 import type { GenerationPlan } from "./options";
 import { pacer } from "./pace";
 import { seededRandom } from "./random";
-import { applyTemperature, argmax, forbidRepeatedNgrams, keepTopK, keepTopP, sample } from "./sampling";
+import { applyTemperature, argmax, forbidRepeatedNgrams, keepTopK, keepTopP, sample, subtractMax } from "./sampling";
 import { StopStrings } from "./stop-strings";
 
 /** One new token. */
@@ -30,52 +29,82 @@ export interface GenerationResult {
   readonly seed: number | null;
 }
 
+/** What a generation tells when its last token is chosen. */
+export type Finished = (result: GenerationResult) => void;
+
+type Tokens = AsyncGenerator<GeneratedToken, void, void>;
+
 /**
- * A generation: iterate over it for tokens as they come, or await `result()`. It starts with the first of the two,
- * and can be iterated over once. Leaving the loop ends it and frees its cache.
+ * A generation: iterate over it once for tokens as they come, or await `result()`, or both. It starts with the first of
+ * the two. Leaving the loop ends it and frees its cache.
  */
 export class Generation implements AsyncIterable<GeneratedToken> {
-  readonly #tokens: AsyncGenerator<GeneratedToken, GenerationResult, void>;
-  #result: GenerationResult | null = null;
+  readonly #tokens: Tokens;
+  readonly #outcome: Promise<GenerationResult>;
+  #finished: Finished = () => {};
+  #failed: (reason: unknown) => void = () => {};
+  #started = false;
 
-  constructor(tokens: AsyncGenerator<GeneratedToken, GenerationResult, void>) {
-    this.#tokens = tokens;
+  /** @param start makes the tokens, and calls back before it gives the last one */
+  constructor(start: (finished: Finished) => Tokens) {
+    this.#outcome = new Promise((resolve, reject) => {
+      this.#finished = resolve;
+      this.#failed = reject;
+    });
+    this.#outcome.catch(() => {}); // who iterates and never asks for the result has seen the error in the loop
+    this.#tokens = start(this.#finished);
   }
 
-  [Symbol.asyncIterator](): AsyncIterator<GeneratedToken, GenerationResult, void> {
-    return {
-      next: () => this.#next(),
-      return: async (value) => this.#tokens.return(await (value as PromiseLike<GenerationResult>)),
-      throw: (error: unknown) => this.#tokens.throw(error),
+  /** @throws Error if it is being iterated over, or was */
+  [Symbol.asyncIterator](): AsyncIterableIterator<GeneratedToken, void, void> {
+    if (this.#started) throw new Error("a generation can be iterated over once");
+    this.#started = true;
+    const iterator: AsyncIterableIterator<GeneratedToken, void, void> = {
+      next: () => this.#step(() => this.#tokens.next()),
+      return: () => this.#step(() => this.#tokens.return()),
+      throw: (error: unknown) => this.#step(() => this.#tokens.throw(error)),
+      [Symbol.asyncIterator]: () => iterator,
     };
+    return iterator;
   }
 
-  /** Runs to the end, from wherever it is. @throws the signal's reason if it was aborted; an Error if it was left early */
+  /**
+   * The whole result. Runs the generation if nobody iterates over it, else waits for who does.
+   *
+   * @throws the signal's reason if it was aborted, what failed if it failed, an Error if the loop was left early
+   */
   async result(): Promise<GenerationResult> {
-    while (this.#result === null) {
-      const { done } = await this.#next();
-      if (done && this.#result === null) throw new Error("the generation was ended before it was complete");
+    if (!this.#started) {
+      for await (const _ of this) {
+        // only the result is wanted
+      }
     }
-    return this.#result;
+    return this.#outcome;
   }
 
-  async #next(): Promise<IteratorResult<GeneratedToken, GenerationResult>> {
-    const step = await this.#tokens.next();
-    if (step.done && step.value !== undefined) this.#result = step.value;
-    return step;
+  async #step(
+    step: () => Promise<IteratorResult<GeneratedToken, void>>,
+  ): Promise<IteratorResult<GeneratedToken, void>> {
+    try {
+      const result = await step();
+      if (result.done) this.#failed(new Error("the generation was ended before it was complete"));
+      return result;
+    } catch (error) {
+      this.#failed(error);
+      throw error;
+    }
   }
 }
 
-/** What the loop needs of a model: a place of its own for one sequence, and the two kinds of pass. */
+/** What the loop needs of a model. */
 export interface GenerationHost {
   readonly tokenizer: Tokenizer | null;
-  /** A cache and buffers for this many positions, until `release`. */
-  acquire(positions: number): GenerationLane;
+  /** A cache and buffers, until `release`. */
+  acquire(): GenerationLane;
 }
 
 /** One sequence under way. */
 export interface GenerationLane {
-  readonly cache: KvCache;
   /** Passes new ids in chunks; yields when others may run. Leaves the logits of the last id. */
   advance(ids: readonly number[]): Generator<void, void>;
   /** Logits [V] after the last id: a copy that the caller may change. */
@@ -86,54 +115,68 @@ export interface GenerationLane {
 /**
  * @param prompt ids, at least one
  * @param positions how many positions prompt and new tokens may take together
+ * @param finished told the result before the last token is given
  */
 export async function* generateTokens(
   host: GenerationHost,
   prompt: readonly number[],
   positions: number,
   plan: GenerationPlan,
-): AsyncGenerator<GeneratedToken, GenerationResult, void> {
+  finished: Finished,
+): Tokens {
   const { signal, sampling, stopIds } = plan;
   signal?.throwIfAborted();
-  const limit = Math.min(plan.maxNewTokens ?? Number.POSITIVE_INFINITY, positions - prompt.length);
-  const finish = (finishReason: FinishReason): GenerationResult => ({
-    text: decoder === null ? null : text,
-    ids,
-    promptTokens: prompt.length,
-    finishReason,
-    seed: sampling?.seed ?? null,
-  });
   const ids: number[] = [];
-  let text = "";
-  const decoder = host.tokenizer?.decodeStream({ prefix: prompt }) ?? null;
+  const text = textStream(host.tokenizer, prompt, plan.stop);
+  const finish = (finishReason: FinishReason) =>
+    finished({ text: text.whole(), ids, promptTokens: prompt.length, finishReason, seed: sampling?.seed ?? null });
+  const limit = positions - prompt.length;
   if (limit <= 0) return finish("length");
 
   const choose = chooser(plan, prompt);
-  const stopStrings = new StopStrings(plan.stop);
   const pause = pacer();
-  const lane = host.acquire(positions);
+  const lane = host.acquire();
   try {
-    let next = prompt;
-    while (true) {
+    for (let next = prompt; ids.length < limit; next = [ids[ids.length - 1]]) {
       for (const _ of lane.advance(next)) {
         await pause();
         signal?.throwIfAborted();
       }
       const id = choose(lane.logits());
       ids.push(id);
-      let piece = decoder === null ? "" : stopStrings.push(decoder.push(id));
-      const ended = stopIds.has(id) || stopStrings.stopped;
-      const last = ended || ids.length === limit;
-      if (last && decoder !== null) piece += stopStrings.push(decoder.flush()) + stopStrings.flush();
-      text += piece;
+      let piece = text.push(id);
+      const last = stopIds.has(id) || text.stopped() || ids.length === limit;
+      if (last) {
+        piece += text.flush();
+        finish(stopIds.has(id) || text.stopped() ? "stop" : "length");
+      }
       yield { id, text: piece };
-      if (last) return finish(ended || stopStrings.stopped ? "stop" : "length");
+      if (last) return;
       signal?.throwIfAborted();
-      next = [id];
     }
   } finally {
     lane.release();
   }
+}
+
+/** The new text as it comes: ids decoded, and cut at a stop string. */
+function textStream(tokenizer: Tokenizer | null, prompt: readonly number[], stop: readonly string[]) {
+  // Embeddings are often padded to a round number of rows: ids past the vocabulary have no text.
+  const known = (id: number) => tokenizer !== null && id < tokenizer.vocabSize;
+  const decoder = tokenizer?.decodeStream({ prefix: prompt.filter(known) }) ?? null;
+  const stopStrings = new StopStrings(stop);
+  let text = "";
+  const shown = (piece: string) => {
+    text += piece;
+    return piece;
+  };
+  return {
+    push: (id: number) => (decoder !== null && known(id) ? shown(stopStrings.push(decoder.push(id))) : ""),
+    flush: () => (decoder === null ? "" : shown(stopStrings.push(decoder.flush()) + stopStrings.flush())),
+    stopped: () => stopStrings.stopped,
+    /** All so far; null without a tokenizer. */
+    whole: () => (decoder === null ? null : text),
+  };
 }
 
 /** How the next id is chosen from a row of logits, which is used up; it remembers what it chose. */
@@ -144,6 +187,7 @@ function chooser(plan: GenerationPlan, prompt: readonly number[]): (logits: Floa
   return (logits) => {
     if (noRepeatNgramSize !== null) forbidRepeatedNgrams(logits, history, noRepeatNgramSize);
     if (sampling !== null) {
+      subtractMax(logits);
       applyTemperature(logits, sampling.temperature);
       if (sampling.topK !== null) keepTopK(logits, sampling.topK);
       keepTopP(logits, sampling.topP);

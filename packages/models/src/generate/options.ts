@@ -80,7 +80,7 @@ export function planGeneration(options: GenerateOptions, endIds: readonly number
     sampling: planSampling(options),
     noRepeatNgramSize: noRepeatNgramSize ?? null,
     stopIds: new Set(stopIds),
-    stop,
+    stop: [...stop],
     signal: signal ?? null,
   };
 }
@@ -88,7 +88,7 @@ export function planGeneration(options: GenerateOptions, endIds: readonly number
 function planSampling(options: GenerateOptions): GenerationPlan["sampling"] {
   const { topK, topP, seed } = options;
   const given = (["topK", "topP", "seed"] as const).filter((name) => options[name] !== undefined);
-  const temperature = options.temperature ?? (given.length > 0 ? 1 : 0);
+  const { temperature = given.length > 0 ? 1 : 0 } = options;
   if (typeof temperature !== "number" || !(temperature >= 0 && temperature < Number.POSITIVE_INFINITY)) {
     throw new RangeError(`temperature: expected a number of at least 0, got ${String(temperature)}`);
   }

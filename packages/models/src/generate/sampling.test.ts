@@ -4,7 +4,16 @@ import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { seededRandom } from "./random";
-import { applyTemperature, argmax, crossEntropy, forbidRepeatedNgrams, keepTopK, keepTopP, sample } from "./sampling";
+import {
+  applyTemperature,
+  argmax,
+  crossEntropy,
+  forbidRepeatedNgrams,
+  keepTopK,
+  keepTopP,
+  sample,
+  subtractMax,
+} from "./sampling";
 
 interface Processors {
   readonly ids: number[][];
@@ -53,9 +62,12 @@ describe.each(Object.keys(PROCESSORS))("%s", (name) => {
 
 describe("argmax", () => {
   test("the first of equals", () => expect(argmax([1, 3, 3])).toBe(1));
-  test("NaN is never chosen", () => expect(argmax([Number.NaN, -5])).toBe(1));
+  test("NaN means that something went wrong before", () => {
+    expect(() => argmax([1, Number.NaN, 2])).toThrow(/id 1 is NaN/);
+    expect(() => sample(Float32Array.from([1, Number.NaN]), () => 0.5)).toThrow(/id 1 is NaN/);
+  });
   test("nothing to choose from", () => {
-    expect(() => argmax([Number.NaN, Number.NEGATIVE_INFINITY])).toThrow(/no token/);
+    expect(() => argmax([Number.NEGATIVE_INFINITY, Number.NEGATIVE_INFINITY])).toThrow(/no token/);
   });
 });
 
@@ -97,6 +109,25 @@ describe("sample", () => {
     const logits = Float32Array.from([0, 0, Number.NEGATIVE_INFINITY]);
     expect(sample(logits, () => 1 - 2 ** -53)).toBe(1);
     expect(sample(logits, () => 0)).toBe(0);
+  });
+});
+
+describe("subtractMax", () => {
+  test("keeps the distribution, and lets any temperature be greedy at its limit", () => {
+    for (const temperature of [1e-40, 1e-45, 1e-30, 1e-3]) {
+      const logits = Float32Array.from([1, 30, 29.5, -7, Number.NEGATIVE_INFINITY]);
+      subtractMax(logits);
+      expect([...logits]).toEqual([-29, 0, -0.5, -37, Number.NEGATIVE_INFINITY]);
+      applyTemperature(logits, temperature);
+      expect(sample(logits, () => 1 - 2 ** -53)).toBe(1);
+    }
+  });
+
+  test("Infinity takes all, and shares it with its equals", () => {
+    const logits = Float32Array.from([1, Number.POSITIVE_INFINITY, 0, Number.POSITIVE_INFINITY]);
+    expect([sample(logits, () => 0.1), sample(logits, () => 0.9)]).toEqual([1, 3]);
+    subtractMax(logits);
+    expect([sample(logits, () => 0.1), sample(logits, () => 0.9)]).toEqual([1, 3]);
   });
 });
 

@@ -7,19 +7,31 @@
 
 import { exp, log } from "@qkv/core";
 
-/** Index of the largest logit; of the first, if several are. @throws RangeError if there is none (all NaN or -Infinity) */
+/**
+ * Index of the largest logit; of the first, if several are.
+ *
+ * @throws RangeError if one is NaN, or all are -Infinity
+ */
 export function argmax(logits: ArrayLike<number>): number {
   let best = -1;
   let max = Number.NEGATIVE_INFINITY;
   for (let i = 0; i < logits.length; i++) {
     const value = logits[i];
+    if (Number.isNaN(value)) throw new RangeError(`no token can be chosen: the logit of id ${i} is NaN`);
     if (value > max) {
       max = value;
       best = i;
     }
   }
-  if (best < 0) throw new RangeError("no token can be chosen: every logit is NaN or -Infinity");
+  if (best < 0) throw new RangeError("no token can be chosen: every logit is -Infinity");
   return best;
+}
+
+/** Moves all logits so that the largest is 0, in place. Changes no probability, and no temperature can overflow then. */
+export function subtractMax(logits: Float32Array): void {
+  const max = logits[argmax(logits)];
+  // Infinity - Infinity is NaN where the limit is 0
+  for (let i = 0; i < logits.length; i++) logits[i] = logits[i] === max ? 0 : logits[i] - max;
 }
 
 /** Divides by the temperature, in place. @param temperature more than 0 */
@@ -92,7 +104,7 @@ function softmax64(logits: Float32Array): Float64Array {
   let sum = 0;
   const out = new Float64Array(logits.length);
   for (let i = 0; i < logits.length; i++) {
-    out[i] = exp(logits[i] - max);
+    out[i] = logits[i] === max ? 1 : exp(logits[i] - max); // also where max is Infinity
     sum += out[i];
   }
   for (let i = 0; i < out.length; i++) out[i] = out[i] / sum;

@@ -35,10 +35,19 @@ const LAYER_TENSORS: Readonly<Record<string, string>> = {
 const ROPE_FACTORS = "rope_freqs.weight";
 
 /** Metadata under "llama." whose value must be this, or absent: we do not run the others. */
-const FIXED: Readonly<Record<string, number>> = {
-  "llama.expert_count": 0,
-  "llama.expert_used_count": 0,
-};
+const FIXED: Readonly<Record<string, number>> = { "llama.expert_count": 0, "llama.expert_used_count": 0 };
+
+/** The other keys under "llama.": those that are read, and those that change no number. Any further one throws. */
+const KNOWN: ReadonlySet<string> = new Set(
+  [
+    ...["block_count", "context_length", "embedding_length", "feed_forward_length", "vocab_size", "tensor_data_layout"],
+    ...["head_count", "head_count_kv", "key_length", "value_length", "layer_norm_rms_epsilon"].map(
+      (k) => `attention.${k}`,
+    ),
+    ...["dimension_count", "freq_base", "scale_linear"].map((k) => `rope.${k}`),
+    ...["type", "factor", "original_context_length", "attn_factor", "finetuned"].map((k) => `rope.scaling.${k}`),
+  ].map((key) => `llama.${key}`),
+);
 
 /** Config and tensors of a GGUF file whose `general.architecture` is "llama". */
 export async function readLlamaGguf(
@@ -49,6 +58,9 @@ export async function readLlamaGguf(
   const { file } = json;
   for (const [key, value] of Object.entries(FIXED)) {
     if (json.has(key) && json.integer(key, { min: 0 }) !== value) throw json.unsupported(key, [String(value)]);
+  }
+  for (const key of json.keys()) {
+    if (key.startsWith("llama.") && !KNOWN.has(key) && !(key in FIXED)) throw json.unsupported(key, ["no such key"]);
   }
   const embedding = gguf.tensors.get("token_embd.weight");
   if (embedding === undefined || embedding.shape.length !== 2) {
@@ -129,10 +141,16 @@ async function ropeScaling(
   maxPositionEmbeddings: number,
   headDim: number,
 ): Promise<RopeScaling> {
-  const type = json.string("llama.rope.scaling.type", "none");
+  // As llama.cpp reads the keys: linear unless said otherwise, by the newer key or the older, and "none" ignores both.
+  const type = json.string("llama.rope.scaling.type", "linear");
+  const positive = { min: Number.MIN_VALUE };
+  const factor =
+    type === "none"
+      ? 1
+      : json.number("llama.rope.scaling.factor", positive, json.number("llama.rope.scale_linear", positive, 1));
   const factors = gguf.tensors.get(ROPE_FACTORS);
   if (factors !== undefined) {
-    if (type !== "none") throw json.unsupported("llama.rope.scaling.type", [`none, beside ${ROPE_FACTORS}`]);
+    if (factor !== 1) throw json.unsupported("llama.rope.scaling.factor", [`1, beside ${ROPE_FACTORS}`]);
     if (factors.shape.length !== 1 || factors.shape[0] !== headDim / 2) {
       throw new ModelFileError(`expected shape [${headDim / 2}], half of a head, got [${factors.shape.join(", ")}]`, {
         file: json.file,
@@ -149,17 +167,11 @@ async function ropeScaling(
     }
     return { type: "factors", factors: [...values] };
   }
-  // Before the scaling keys there was one number, which divides the positions.
-  const scale = json.number("llama.rope.scale_linear", { min: Number.MIN_VALUE }, 1);
-  const factor = json.number("llama.rope.scaling.factor", { min: Number.MIN_VALUE }, scale);
   switch (type) {
     case "none":
-      return scale === 1 ? { type: "default" } : { type: "linear", factor: scale };
     case "linear":
-      return { type: "linear", factor };
-    case "yarn": {
-      for (const key of json.keys())
-        if (key.startsWith("llama.rope.scaling.yarn_")) throw json.unsupported(key, ["none"]);
+      return factor === 1 ? { type: "default" } : { type: "linear", factor };
+    case "yarn":
       return {
         type: "yarn",
         factor,
@@ -173,7 +185,6 @@ async function ropeScaling(
         attentionFactor: json.number("llama.rope.scaling.attn_factor", { min: 0 }, 1) * yarnAttentionFactor(factor),
         truncate: true,
       };
-    }
     default:
       throw new UnsupportedModelError("llama.rope.scaling.type", type, ["none", "linear", "yarn"], { file: json.file });
   }

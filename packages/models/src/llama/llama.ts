@@ -136,9 +136,9 @@ function modelWeights(root: Weights, c: LlamaConfig): LlamaWeights {
     w.skip(`layers.${i}.self_attn.rotary_emb.inv_freq`);
   }
   const norm = w.rmsNorm("norm", c.hiddenSize, c.rmsNormEps);
-  // A tied model's file may hold the head too, as a copy: transformers takes the embedding.
-  if (c.tieWordEmbeddings) root.skip("lm_head.weight");
-  const lmHead = c.tieWordEmbeddings ? embedTokens : root.matrix("lm_head.weight", c.vocabSize, c.hiddenSize);
+  // A head in the file of a tied model is read, as transformers 5 does: a copy gives the same bits, another is meant.
+  const tied = c.tieWordEmbeddings && !root.has("lm_head.weight");
+  const lmHead = tied ? embedTokens : root.matrix("lm_head.weight", c.vocabSize, c.hiddenSize);
   root.finish();
   return { embedTokens, layers, norm, lmHead };
 }
@@ -233,7 +233,7 @@ export class Llama implements DecoderNetwork<LlamaScratch> {
   }
 
   *forward(s: LlamaScratch, segments: readonly Segment[], capture: Capture | null): Generator<void, void> {
-    const { hiddenSize: D, rmsNormEps } = this.config;
+    const { hiddenSize: D } = this.config;
     const { embedTokens, layers, norm } = this.#weights;
     const k = this.#kernels;
     const ids = segments.flatMap((segment) => segment.ids);
@@ -245,12 +245,12 @@ export class Llama implements DecoderNetwork<LlamaScratch> {
 
     for (const [i, layer] of layers.entries()) {
       // x += attention(norm(x))
-      k.rmsNorm(s.normed, s.x, layer.inputNorm.weight, N, D, rmsNormEps);
+      this.#norm(s, layer.inputNorm, N);
       this.#attention(i, layer, s, segments, capture);
       k.add(s.x, s.x, s.projected, N * D);
 
       // x += mlp(norm(x))
-      k.rmsNorm(s.normed, s.x, layer.postAttentionNorm.weight, N, D, rmsNormEps);
+      this.#norm(s, layer.postAttentionNorm, N);
       this.#mlp(layer, s, N);
       k.add(s.x, s.x, s.projected, N * D);
 
@@ -258,7 +258,7 @@ export class Llama implements DecoderNetwork<LlamaScratch> {
       yield;
     }
 
-    k.rmsNorm(s.normed, s.x, norm.weight, N, D, rmsNormEps);
+    this.#norm(s, norm, N);
     capture?.rows("final", segments, s.normed, D);
     for (const { cache, ids } of segments) cache.advance(ids.length);
   }
@@ -266,6 +266,11 @@ export class Llama implements DecoderNetwork<LlamaScratch> {
   logits(s: LlamaScratch, row: number): Address {
     this.#kernels.matmul(s.logits, s.normed + 4 * row * this.config.hiddenSize, this.#weights.lmHead, null, 1);
     return s.logits;
+  }
+
+  /** normed = norm(x). */
+  #norm(s: LlamaScratch, { weight, width, eps }: RmsNorm, N: number): void {
+    this.#kernels.rmsNorm(s.normed, s.x, weight, N, width, eps);
   }
 
   /** projected = o(attention(rope(q), rope(k), v)), each segment over its own cache. */

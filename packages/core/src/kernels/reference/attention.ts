@@ -33,8 +33,7 @@ export function attention(out: Float32Array, call: AttentionArrays): void {
   const queries = q.length / (heads * headDim);
   const keyCount = keys.length / (kvHeads * headDim);
   const headsPerGroup = heads / kvHeads;
-  const scores = new Float64Array(keyCount);
-  const sums = new Float64Array(headDim);
+  const { scores, sums } = rows(keyCount, headDim);
   const range = { from: 0, to: 0 };
   probs?.fill(0);
 
@@ -67,6 +66,15 @@ export function attention(out: Float32Array, call: AttentionArrays): void {
       out.set(sums, qStart);
     }
   }
+}
+
+let scratch = { scores: new Float64Array(0), sums: new Float64Array(0) };
+
+/** A row of scores and one of sums, kept between calls: a decoder makes thousands of calls a token. */
+function rows(keyCount: number, headDim: number): typeof scratch {
+  if (scratch.scores.length < keyCount) scratch = { ...scratch, scores: new Float64Array(2 * keyCount) };
+  if (scratch.sums.length !== headDim) scratch = { ...scratch, sums: new Float64Array(headDim) };
+  return scratch;
 }
 
 function biasAt(

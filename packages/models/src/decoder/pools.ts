@@ -1,0 +1,93 @@
+/** Caches and buffers that passes borrow: kept for the next, made anew only when all of them are in use. */
+
+import type { Arena, KvCache } from "@qkv/core";
+
+/** No cache is smaller: so few positions cost next to nothing, and more lengths can share one. */
+const LEAST_CAPACITY = 32;
+
+/** Key/value caches, lent by how many positions they must hold. */
+export class CachePool {
+  readonly #arena: Arena;
+  readonly #create: (capacity: number) => KvCache;
+  readonly #contextLength: number;
+  readonly #free: KvCache[] = [];
+  readonly #lent = new Set<KvCache>();
+
+  constructor(arena: Arena, contextLength: number, create: (capacity: number) => KvCache) {
+    this.#arena = arena;
+    this.#create = create;
+    this.#contextLength = contextLength;
+    // One is laid out with the weights, so that a model that loads can run.
+    this.#free.push(create(contextLength));
+  }
+
+  /**
+   * An empty cache of at least so many positions: the smallest that is free.
+   *
+   * @throws OutOfMemoryError if a new one does not fit; nothing is taken then
+   */
+  take(positions: number): KvCache {
+    let best = -1;
+    for (const [i, { capacity }] of this.#free.entries()) {
+      if (capacity >= positions && (best < 0 || capacity < this.#free[best].capacity)) best = i;
+    }
+    const cache = best >= 0 ? this.#free.splice(best, 1)[0] : this.#made(positions);
+    cache.truncate(0);
+    this.#lent.add(cache);
+    return cache;
+  }
+
+  /** Whether this cache was lent and not given back: no other may be used in a pass. */
+  lends(cache: KvCache): boolean {
+    return this.#lent.has(cache);
+  }
+
+  /** @throws TypeError for a cache that was not lent, or was given back already */
+  give(cache: KvCache): void {
+    if (!this.#lent.delete(cache)) throw new TypeError("this cache is not one that this model has lent out");
+    this.#free.push(cache);
+  }
+
+  // In powers of two, the context's own length aside: there must not be a cache for every length that ever came.
+  #made(positions: number): KvCache {
+    let capacity = LEAST_CAPACITY;
+    while (capacity < positions) capacity *= 2;
+    if (positions <= this.#contextLength) capacity = Math.min(capacity, this.#contextLength);
+    return orNothing(this.#arena, () => this.#create(capacity));
+  }
+}
+
+/** Buffers of passes. */
+export class ScratchPool<Scratch> {
+  readonly #arena: Arena;
+  readonly #create: () => Scratch;
+  readonly #free: Scratch[] = [];
+
+  constructor(arena: Arena, create: () => Scratch) {
+    this.#arena = arena;
+    this.#create = create;
+    this.#free.push(create());
+  }
+
+  /** @throws OutOfMemoryError if new ones do not fit; nothing is taken then */
+  take(): Scratch {
+    return this.#free.pop() ?? orNothing(this.#arena, this.#create);
+  }
+
+  give(scratch: Scratch): void {
+    this.#free.push(scratch);
+  }
+}
+
+/** Allocates and takes the memory, or leaves the arena as it was. */
+function orNothing<T>(arena: Arena, allocate: () => T): T {
+  const mark = arena.mark();
+  try {
+    const made = allocate();
+    arena.commit();
+    return made;
+  } catch (error) {
+    arena.release(mark);
+    throw error;
+  }
+}
