@@ -1,6 +1,6 @@
 /** Loading models and running them. */
 
-export type { Tensor } from "./decoder/capture";
+export { summarizeTaps, type Tensor } from "./decoder/capture";
 export {
   Decoder,
   type LossResult,

@@ -10,7 +10,7 @@ import { type OpenedSource, openSource, type SourceLike } from "./files/open";
 import { detectFormat, type WeightFormat } from "./formats/detect";
 import { type Gguf, openGguf } from "./formats/gguf";
 import { openLlama2c } from "./formats/llama2c";
-import { openSafetensors } from "./formats/safetensors";
+import { findSafetensors, openSafetensors } from "./formats/safetensors";
 import { ARCHITECTURES, type ParsedModel, readLlama2c } from "./registry";
 import type { Checkpoint, CheckpointTensor } from "./weights/weights";
 
@@ -122,15 +122,15 @@ async function identifyFolder(
   return { format: "safetensors", architecture, tensors, parse };
 }
 
-/** model.safetensors or its index; a folder with PyTorch's pickle alone is told what to do. */
+/** The folder's safetensors; one with PyTorch's pickle alone is told what to do. */
 async function findWeights(files: CheckedSource, folder: string): Promise<string> {
-  const candidates = ["model.safetensors", "model.safetensors.index.json"].map((name) => folder + name);
-  for (const candidate of candidates) if (await files.exists(candidate)) return candidate;
-  const pickle = `${folder}pytorch_model.bin`;
-  if (await files.exists(pickle)) await detectFormat(files, pickle); // which says that it is one
-  throw new ModelFileError(`there is neither ${candidates.join(" nor ")}`, {
-    file: files.name || ".",
-  });
+  try {
+    return await findSafetensors(files, folder);
+  } catch (error) {
+    const pickle = `${folder}pytorch_model.bin`;
+    if (await files.exists(pickle)) await detectFormat(files, pickle); // which says that it is one
+    throw error;
+  }
 }
 
 /** generation_config.json goes before config.json, and that before the architecture's default, as in transformers. */

@@ -1,4 +1,4 @@
-// Added tokens: which wins, what the flags take along, and that a hostile text costs no more than a plain one.
+/** Added tokens: which wins, what the flags take along, and that a hostile text costs no more than a plain one. */
 
 import { expect, test } from "vitest";
 import { type AddedToken, AddedTokens } from "./added-tokens";

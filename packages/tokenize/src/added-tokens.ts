@@ -1,5 +1,7 @@
-// Tokens that are found in the text as they stand, before the model sees it: special tokens and those added later.
-// Follows tokenizers' AddedVocabulary: leftmost, then longest; first the raw text, then the normalized rest.
+/**
+ * Tokens that are found in the text as they stand, before the model sees it: special tokens and those added later.
+ * Follows tokenizers' AddedVocabulary: leftmost, then longest; first the raw text, then the normalized rest.
+ */
 
 import { type Normalizer, normalize } from "./normalizer";
 

@@ -1,4 +1,4 @@
-// Broken and hostile files: a Tokenizer or one of this package's errors, never a hang, a crash or another error.
+/** Broken and hostile files: a Tokenizer or one of this package's errors, never a hang, a crash or another error. */
 
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";

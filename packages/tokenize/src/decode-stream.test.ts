@@ -1,4 +1,4 @@
-// Streaming equals decoding the whole, for every sequence of ids, and never shows half a character.
+/** Streaming equals decoding the whole, for every sequence of ids, and never shows half a character. */
 
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";

@@ -1,4 +1,4 @@
-// Decoding one id at a time, for text that is still being generated.
+/** Decoding one id at a time, for text that is still being generated. */
 
 import { type Decoder, openDecoder } from "./decoder";
 import { type Sink, TextSink } from "./decoder-stages";

@@ -1,5 +1,7 @@
-// The decoder's stages as transducers: text goes in by pieces and comes out as early as it is certain.
-// decode() and decodeStream() run the same stages, so the two agree by construction.
+/**
+ * The decoder's stages as transducers: text goes in by pieces and comes out as early as it is certain.
+ * decode() and decodeStream() run the same stages, so the two agree by construction.
+ */
 
 import { byteOfToken, Utf8Assembler } from "./utf8";
 

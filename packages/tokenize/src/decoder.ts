@@ -1,5 +1,7 @@
-// Stage 5: turns token strings back into text. Replace, ByteFallback, Fuse, Strip, Metaspace, Sequence as in
-// tokenizer.json, and StripDummyPrefix for what sentencepiece and run.c do.
+/**
+ * Stage 5: turns token strings back into text. Replace, ByteFallback, Fuse, Strip, Metaspace, Sequence as in
+ * tokenizer.json, and StripDummyPrefix for what sentencepiece and run.c do.
+ */
 
 import {
   byteFallbackStage,

@@ -1,4 +1,4 @@
-// The two errors of this package: a file that is broken, and a file that is sound but asks for what is not built.
+/** The two errors of this package: a file that is broken, and a file that is sound but asks for what is not built. */
 
 /** Longest piece of a bad value that an error message shows. */
 const MAX_SHOWN = 60;

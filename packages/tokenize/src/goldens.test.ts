@@ -1,4 +1,4 @@
-// Every encoding that the reference libraries gave: ids and decoded text, with and without special tokens.
+/** Every encoding that the reference libraries gave: ids and decoded text, with and without special tokens. */
 
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";

@@ -1,4 +1,4 @@
-// The public names of @qkv/tokenize.
+/** The public names of @qkv/tokenize. */
 
 export type { DecodeStream } from "./decode-stream";
 export { TokenizerFileError, UnsupportedTokenizerError } from "./errors";

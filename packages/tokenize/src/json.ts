@@ -1,4 +1,4 @@
-// Checked reading of untrusted JSON: text to value with a depth limit, and a cursor whose errors carry the path.
+/** Checked reading of untrusted JSON: text to value with a depth limit, and a cursor whose errors carry the path. */
 
 import { describe, TokenizerFileError, UnsupportedTokenizerError } from "./errors";
 import { MAX_JSON_DEPTH, MAX_SEQUENCE_STEPS } from "./limits";

@@ -1,4 +1,4 @@
-// Every limit on untrusted files, each with its reason.
+/** Every limit on untrusted files, each with its reason. */
 
 /** Most ids in a vocabulary: 16 times the largest we know of (Gemma, 262,144). Also keeps a merge's rank in 22 bits. */
 export const MAX_VOCAB_SIZE = 1 << 22;

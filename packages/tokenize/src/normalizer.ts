@@ -1,4 +1,4 @@
-// Stage 1: rewrites the text before it is cut. Prepend, Replace (of a string) and Sequence, as in tokenizer.json.
+/** Stage 1: rewrites the text before it is cut. Prepend, Replace (of a string) and Sequence, as in tokenizer.json. */
 
 import { unreachable } from "./errors";
 import type { JsonCursor } from "./json";

@@ -1,4 +1,4 @@
-// Checks of what users pass: unknown or mistyped options throw before any work is done.
+/** Checks of what users pass: unknown or mistyped options throw before any work is done. */
 
 import { describe } from "./errors";
 

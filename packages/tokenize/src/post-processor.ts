@@ -1,4 +1,4 @@
-// Stage 4: puts the special tokens around a text's ids. TemplateProcessing and Sequence.
+/** Stage 4: puts the special tokens around a text's ids. TemplateProcessing and Sequence. */
 
 import { unreachable } from "./errors";
 import type { JsonCursor } from "./json";

@@ -1,4 +1,4 @@
-// Stage 2: cuts the normalized text into the words that the model then works on one by one. Metaspace and Sequence.
+/** Stage 2: cuts the normalized text into the words that the model then works on one by one. Metaspace and Sequence. */
 
 import { unreachable } from "./errors";
 import type { JsonCursor } from "./json";

@@ -1,4 +1,4 @@
-// What each source reads beyond the real files: options, defaults, and what is refused by name.
+/** What each source reads beyond the real files: options, defaults, and what is refused by name. */
 
 import { describe, expect, test } from "vitest";
 import { readFixture, stories } from "../fixtures/load";

@@ -1,4 +1,4 @@
-// The real tokenizer of stories260K in its three forms, the public interface, and its arguments.
+/** The real tokenizer of stories260K in its three forms, the public interface, and its arguments. */
 
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";

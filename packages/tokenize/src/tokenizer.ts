@@ -1,4 +1,4 @@
-// The Tokenizer: text to ids and back, whatever file it came from.
+/** The Tokenizer: text to ids and back, whatever file it came from. */
 
 import { AddedTokens } from "./added-tokens";
 import { DecodeStream } from "./decode-stream";

@@ -1,4 +1,4 @@
-// Characters from bytes, against TextDecoder.
+/** Characters from bytes, against TextDecoder. */
 
 import fc from "fast-check";
 import { expect, test } from "vitest";

@@ -1,4 +1,4 @@
-// UTF-8 by hand where TextDecoder does not fit: one character at a time, and one U+FFFD for each byte that is wrong.
+/** UTF-8 by hand where TextDecoder does not fit: one character at a time, and one U+FFFD for each byte that is wrong. */
 
 /** Appends the 1 to 4 UTF-8 bytes of a code point (never a surrogate). */
 export function pushUtf8(code: number, bytes: number[]): void {

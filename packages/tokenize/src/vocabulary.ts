@@ -1,4 +1,4 @@
-// Token strings and ids, both ways.
+/** Token strings and ids, both ways. */
 
 import { MAX_VOCAB_SIZE } from "./limits";
 

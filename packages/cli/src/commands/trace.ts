@@ -1,6 +1,6 @@
 /** `qkv trace`: runs a model once and saves what happened inside of it. */
 
-import { type Decoder, type LoadOptions, load, writeSafetensors } from "@qkv/models";
+import { type Decoder, type LoadOptions, load, summarizeTaps, writeSafetensors } from "@qkv/models";
 import { type Arguments, type Definitions, given } from "../arguments";
 import { command } from "../command";
 import { UsageError } from "../errors";
@@ -44,7 +44,7 @@ export const traceCommand = command({
     try {
       if (request.list) return await write(stdout, model.taps.map((name) => `${name}\n`).join(""));
       const { out, capture } = request;
-      if (capture.length === 0) throw new UsageError(`--tap is missing; there are ${summary(model.taps)}`);
+      if (capture.length === 0) throw new UsageError(`--tap is missing; there are ${summarizeTaps(model.taps)}`);
       if (out === undefined) throw new UsageError("--out is missing: the file to write");
       await checkReplaceable(out);
       const ids = request.ids ?? encode(model, request.text as string);
@@ -78,9 +78,4 @@ function readRequest(args: TraceArguments) {
 function encode({ tokenizer }: Decoder, text: string): readonly number[] {
   if (tokenizer === null) throw new UsageError("--text needs a tokenizer, and this model has none: give --ids");
   return tokenizer.encode(text).ids;
-}
-
-/** Names with their numbers folded: "layers.{i}.output" once. */
-function summary(names: readonly string[]): string {
-  return [...new Set(names.map((name) => name.replace(/\d+/g, "{i}")))].join(", ");
 }

@@ -19,7 +19,7 @@ export function selectTaps(patterns: readonly string[], names: readonly string[]
   for (const pattern of patterns) {
     const found = names.filter((name) => matches(pattern, name));
     if (found.length === 0) {
-      throw new RangeError(`capture: nothing is called "${pattern}"; there are ${summary(names)}`);
+      throw new RangeError(`capture: nothing is called "${pattern}"; there are ${summarizeTaps(names)}`);
     }
     for (const name of found) selected.add(name);
   }
@@ -42,7 +42,7 @@ function matches(pattern: string, name: string): boolean {
 }
 
 /** Names with their numbers folded: "layers.{i}.output" once. */
-function summary(names: readonly string[]): string {
+export function summarizeTaps(names: readonly string[]): string {
   return [...new Set(names.map((name) => name.replace(/\d+/g, "{i}")))].join(", ");
 }
 

@@ -151,13 +151,16 @@ export async function openSafetensors(files: CheckedSource, options: { path?: st
   return path.endsWith(".json") ? openShards(files, path) : readSafetensorsHeader(files, path);
 }
 
-async function findSafetensors(files: CheckedSource): Promise<string> {
-  if (await files.exists(SINGLE_FILE)) return SINGLE_FILE;
-  if (await files.exists(INDEX_FILE)) return INDEX_FILE;
-  const others = ((await files.list()) ?? []).filter((name) => name.endsWith(".safetensors"));
+/** Where a folder ("" or ending in "/") has its safetensors: by the usual names, or the only file of the kind. */
+export async function findSafetensors(files: CheckedSource, folder = ""): Promise<string> {
+  for (const name of [SINGLE_FILE, INDEX_FILE]) if (await files.exists(folder + name)) return folder + name;
+  const inFolder = (name: string) => name.startsWith(folder) && !name.slice(folder.length).includes("/");
+  const others = ((await files.list()) ?? []).filter((name) => inFolder(name) && name.endsWith(".safetensors"));
   if (others.length === 1) return others[0];
   const found = others.length === 0 ? "" : `; there are ${others.slice(0, 5).join(", ")}: name one`;
-  throw new ModelFileError(`there is neither ${SINGLE_FILE} nor ${INDEX_FILE}${found}`, { file: files.name || "." });
+  throw new ModelFileError(`there is neither ${folder}${SINGLE_FILE} nor ${folder}${INDEX_FILE}${found}`, {
+    file: files.name || ".",
+  });
 }
 
 /** Reads `weight_map` (tensor name -> shard), then every shard's header, and holds them against each other. */

@@ -124,6 +124,8 @@ describe("the same bits as the folder", () => {
     ["llama-head-dim", {}],
     ["llama-linear", { "llama.rope.scaling.type": "linear", "llama.rope.scaling.factor": 4 }],
     ["llama-linear, by the older key", { "llama.rope.scale_linear": 4 }],
+    ["llama-linear, which is what a factor without a type means", { "llama.rope.scaling.factor": 4 }],
+    ["llama-gqa, where none ignores both factors", { "llama.rope.scaling.type": "none", "llama.rope.scale_linear": 4 }],
   ] as [string, Metadata][])("%s", async (name, changes) => {
     const folder = `${GOLDENS}/${name.split(/[ ,]/)[0]}`;
     expect(await logits(asGguf(folder, { ...scaled, ...changes }))).toEqual(await logits(folder));
@@ -189,6 +191,7 @@ describe("refused by name", () => {
       },
       /yarn_log_multiplier/,
     ],
+    [{ "llama.attention.sliding_window": 8 }, /llama.attention.sliding_window/],
   ] as [Metadata, RegExp][])("%j", async (changes, message) => {
     const error = await load(asGguf(folder, changes)).catch((error: unknown) => error);
     expect(error).toBeInstanceOf(UnsupportedModelError);
@@ -209,6 +212,9 @@ describe("refused by name", () => {
     await expect(load(asGguf(folder, {}, wrong))).rejects.toThrow(/rope_freqs.weight.*expected shape \[4\]/);
     const zero = { "rope_freqs.weight": { shape: [4], data: new Float32Array(4) } };
     await expect(load(asGguf(folder, {}, zero))).rejects.toThrow(/rope_freqs.weight.*positive/);
+    const both = { "rope_freqs.weight": { shape: [4], data: new Float32Array(4).fill(1) } };
+    const factor = { "llama.rope.scaling.factor": 4 };
+    await expect(load(asGguf(folder, factor, both))).rejects.toThrow(/scaling.factor.*1, beside rope_freqs.weight/);
   });
 
   test("a tensor that belongs nowhere keeps its own name in the message", async () => {

@@ -1,4 +1,4 @@
-// The heap against its slow twins: merge the best pair of all, again and again, as run.c does it.
+/** The heap against its slow twins: merge the best pair of all, again and again, as run.c does it. */
 
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";

@@ -1,5 +1,7 @@
-// Byte-pair encoding: characters (or the bytes of unknown ones) become ids, then neighbours merge in order of rank.
-// Sennrich et al. 2016 (arXiv:1508.07909); with scores as ranks it is sentencepiece's BPE and llama2.c's rule.
+/**
+ * Byte-pair encoding: characters (or the bytes of unknown ones) become ids, then neighbours merge in order of rank.
+ * Sennrich et al. 2016 (arXiv:1508.07909); with scores as ranks it is sentencepiece's BPE and llama2.c's rule.
+ */
 
 import { MAX_KEPT_SYMBOLS } from "../limits";
 import { pushUtf8, tokenOfByte } from "../utf8";

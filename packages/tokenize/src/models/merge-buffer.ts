@@ -1,4 +1,4 @@
-// The symbols of one word while they merge: a linked list in typed arrays and a heap of candidates, n log n in all.
+/** The symbols of one word while they merge: a linked list in typed arrays and a heap of candidates, n log n in all. */
 
 import type { MergeTable } from "./merge-table";
 

@@ -1,5 +1,7 @@
-// Which pairs of neighbours merge, into what, and in which order: a hash table from two ids to (rank, id).
-// Merging by a list of merges (tokenizer.json) and by scores (sentencepiece, llama2.c) differ only in what fills it.
+/**
+ * Which pairs of neighbours merge, into what, and in which order: a hash table from two ids to (rank, id).
+ * Merging by a list of merges (tokenizer.json) and by scores (sentencepiece, llama2.c) differ only in what fills it.
+ */
 
 import { MAX_CACHED_PAIRS } from "../limits";
 

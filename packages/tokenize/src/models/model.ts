@@ -1,4 +1,4 @@
-// Stage 3: turns words into ids. BPE now; WordPiece, Unigram and WordLevel join this union later.
+/** Stage 3: turns words into ids. BPE now; WordPiece, Unigram and WordLevel join this union later. */
 
 import { unreachable } from "../errors";
 import { Bpe, type BpeConfig } from "./bpe";

@@ -1,5 +1,7 @@
-// A GGUF file's metadata with `tokenizer.ggml.model` = "llama": a sentencepiece BPE vocabulary as llama.cpp stores it.
-// Keys: github.com/ggml-org/ggml docs/gguf.md; defaults and token types: llama.cpp's llama-vocab.cpp and llama.h.
+/**
+ * A GGUF file's metadata with `tokenizer.ggml.model` = "llama": a sentencepiece BPE vocabulary as llama.cpp stores it.
+ * Keys: github.com/ggml-org/ggml docs/gguf.md; defaults and token types: llama.cpp's llama-vocab.cpp and llama.h.
+ */
 
 import type { AddedToken } from "../added-tokens";
 import type { Decoder } from "../decoder";

@@ -1,5 +1,7 @@
-// llama2.c's tokenizer.bin: int32 longest token, then for each id float32 score, int32 byte length, UTF-8 bytes.
-// Source: export() in tokenizer.py and build_tokenizer()/encode()/decode() in run.c, github.com/karpathy/llama2.c.
+/**
+ * llama2.c's tokenizer.bin: int32 longest token, then for each id float32 score, int32 byte length, UTF-8 bytes.
+ * Source: export() in tokenizer.py and build_tokenizer()/encode()/decode() in run.c, github.com/karpathy/llama2.c.
+ */
 
 import { describe, TokenizerFileError } from "../errors";
 import { MAX_VOCAB_SIZE } from "../limits";

@@ -1,4 +1,4 @@
-// What every source gives to the Tokenizer: the five stages, the vocabulary, and which ids are special.
+/** What every source gives to the Tokenizer: the five stages, the vocabulary, and which ids are special. */
 
 import type { AddedToken } from "../added-tokens";
 import type { Decoder } from "../decoder";

@@ -1,4 +1,4 @@
-// Hugging Face's tokenizer.json with a BPE model. Follows the serialization of github.com/huggingface/tokenizers.
+/** Hugging Face's tokenizer.json with a BPE model. Follows the serialization of github.com/huggingface/tokenizers. */
 
 import type { AddedToken } from "../added-tokens";
 import { parseDecoder } from "../decoder";
