@@ -3,6 +3,18 @@
 import { cpSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+
+test("- is a prompt that is piped in", async () => {
+  const { ids } = STORIES.prompt.greedy;
+  for (const args of [["-"], [FORMS.gguf, "-"]]) {
+    const { stdout } = await qkv(["generate", ...args, "-n", "9", "--json"], { input: "Once upon a time" });
+    expect(JSON.parse(stdout)).toMatchObject({ ids: ids.slice(0, 9), promptTokens: 5 });
+  }
+  const nothing = await qkv(["generate", "-"], { input: "" });
+  expect(nothing).toMatchObject({ code: 2, stdout: "" });
+  expect(nothing.stderr).toMatch(/the prompt is empty/);
+});
+
 import { FORMS, qkv, qkvJson, STORIES, temporaryFolder } from "./run";
 
 interface Report {

@@ -1,6 +1,6 @@
 /** `qkv trace`, as a user runs it: the file holds the bits that `run` captures. */
 
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { cpSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { load } from "@qkv/models";
 import { describe, expect, test } from "vitest";
@@ -10,6 +10,21 @@ import { FORMS, qkv, STORIES, temporaryFolder } from "./run";
 const { ids } = STORIES.prompt;
 
 describe.concurrent("qkv trace", () => {
+  test("a file of the model is not overwritten, by whatever name", async () => {
+    const folder = temporaryFolder();
+    const model = join(folder, "model");
+    cpSync(FORMS.safetensors, model, { recursive: true });
+    const weights = join(model, "model.safetensors");
+    const before = readFileSync(weights);
+    symlinkSync(weights, join(folder, "link.safetensors"));
+    for (const out of [weights, join(folder, "link.safetensors")]) {
+      const result = await qkv(["trace", model, "--ids", "1", "--tap", "logits", "--out", out]);
+      expect(result).toMatchObject({ code: 1, stdout: "" });
+      expect(result.stderr).toMatch(/this is a file of the model; give another name/);
+    }
+    expect(readFileSync(weights).equals(before)).toBe(true);
+  });
+
   test("--ids and --text write what `run` captures, bit for bit", async () => {
     const folder = temporaryFolder();
     const files = ["ids.safetensors", "text.safetensors"].map((name) => join(folder, name));

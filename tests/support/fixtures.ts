@@ -19,7 +19,10 @@ export function fixture(path: string): string {
  */
 export function external(variable: "QKV_MODELS" | "QKV_GOLDENS"): string | null {
   const folder = process.env[variable];
-  if (folder === undefined || folder === "") return null;
+  if (folder === undefined || folder === "") {
+    console.warn(`${variable} is not set: the tests that need it are skipped (see CONTRIBUTING.md)`);
+    return null;
+  }
   if (!existsSync(folder)) throw new Error(`${variable} is set to ${folder}, and there is no such folder`);
   return folder;
 }

@@ -74,7 +74,10 @@ export class Arguments<D extends Definitions = Definitions> {
 
 function readInteger(name: string, text: string, min: number): number {
   const value = NUMBER.test(text) ? Number(text) : Number.NaN;
-  if (!Number.isSafeInteger(value) || value < min) throw unexpected(name, `an integer of at least ${min}`, text);
+  if (!Number.isSafeInteger(value) || value < min) {
+    const max = value > Number.MAX_SAFE_INTEGER ? ` and at most ${Number.MAX_SAFE_INTEGER}` : "";
+    throw unexpected(name, `an integer of at least ${min}${max}`, text);
+  }
   return value;
 }
 

@@ -2,12 +2,22 @@
 
 import { randomUUID } from "node:crypto";
 import { realpath, rename, rm, stat, writeFile } from "node:fs/promises";
+import { sep } from "node:path";
 import { oneLine } from "./output";
 
 /** Throws if there is something at the path that a file must not replace: a folder, a device, a pipe. */
 export async function checkReplaceable(path: string): Promise<void> {
   const found = await stat(path).catch(() => null);
   if (found !== null && !found.isFile()) throw new Error(`${oneLine(path)}: there is something that is not a file`);
+}
+
+/** Throws if the path is a file of the model itself, which is being read: by its real path, through links too. */
+export async function checkOutsideModel(path: string, model: string): Promise<void> {
+  const [target, source] = await Promise.all([path, model].map((name) => realpath(name).catch(() => null)));
+  if (target === null || source === null) return;
+  if (target === source || target.startsWith(`${source}${sep}`)) {
+    throw new Error(`${oneLine(path)}: this is a file of the model; give another name`);
+  }
 }
 
 /**

@@ -1,5 +1,7 @@
 /** What a command has of the world: streams, environment and Ctrl-C. Passed in, so that tests can stand in for it. */
 
+import { addAbortSignal, Readable } from "node:stream";
+import { buffer } from "node:stream/consumers";
 import { OutputError } from "./errors";
 
 /** A stream that may be a terminal. */
@@ -54,4 +56,15 @@ export function write(stream: Output, text: string): Promise<void> {
   return new Promise((resolve, reject) => {
     stream.write(text, (error) => (error ? reject(new OutputError(error)) : resolve()));
   });
+}
+
+/** All of standard input, as text. @throws Error if it is not UTF-8; the signal's reason */
+export async function readStdin({ stdin, signal }: Terminal): Promise<string> {
+  if (stdin instanceof Readable) addAbortSignal(signal, stdin);
+  const bytes = await buffer(stdin);
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    throw new Error("standard input is not UTF-8 text");
+  }
 }

@@ -103,6 +103,12 @@ async function identifyFolder(
   choice: FileChoice,
 ): Promise<IdentifiedModel> {
   const file = folder + CONFIG;
+  if (weightFile !== null && !(await files.exists(file))) {
+    const advice = "load their folder, or pass an object with read(path, start, end) that has both";
+    throw new ModelFileError(`these weights need the ${CONFIG} that was published with them: ${advice}`, {
+      file: weightFile,
+    });
+  }
   const json = new JsonConfig(parseJson(await files.readText(file, MAX_CONFIG_BYTES), { file }), file);
   const architecture = json.string("model_type");
   const path = weightFile ?? (await findWeights(files, folder));
@@ -271,6 +277,7 @@ export async function loadTokenizer(
       return await readTokenizerFile(files, file, null);
     }
     const model = file ?? (await findModel(files));
+    if (file === null && model === CONFIG) throw files.missing(TOKENIZER);
     if (!model.endsWith(".json") && (await detectFormat(files, model)) === "gguf") {
       return await readTokenizerFile(files, model, null);
     }

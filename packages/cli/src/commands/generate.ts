@@ -9,7 +9,7 @@ import { UsageError } from "../errors";
 import { runGeneration } from "../generation";
 import { oneLine } from "../output";
 import { checkIds, checkLength } from "../prompt";
-import { type Terminal, write } from "../terminal";
+import { readStdin, type Terminal, write } from "../terminal";
 
 const DEFAULT_MAX_NEW_TOKENS = 200;
 
@@ -23,11 +23,15 @@ const ARGS = {
   prompt: {
     type: "positional",
     required: false,
-    description: "The text to continue; the model begins one if left out",
+    description: "The text to continue, - for what is piped in; the model begins one if left out",
   },
   ids: { type: "string", valueHint: "1,2,3", description: "Token ids to continue, in place of a prompt" },
   "max-new-tokens": { type: "string", alias: "n", valueHint: "N", description: "Most new tokens (default 200)" },
-  temperature: { type: "string", valueHint: "X", description: "Sample, with logits divided by X (default 0: greedy)" },
+  temperature: {
+    type: "string",
+    valueHint: "X",
+    description: "Sample, with logits divided by X (default 0: greedy; 1 with --top-k, --top-p or --seed)",
+  },
   "top-k": { type: "string", valueHint: "K", description: "Sample among the K likeliest tokens" },
   "top-p": { type: "string", valueHint: "P", description: "Sample among the likeliest tokens that sum to P" },
   seed: { type: "string", valueHint: "N", description: "Start of the random numbers: the same seed, the same text" },
@@ -39,7 +43,11 @@ const ARGS = {
   },
   "ignore-eos": { type: "boolean", description: "Go on past the tokens that end a text" },
   "no-repeat-ngram-size": { type: "string", valueHint: "N", description: "Never repeat a sequence of N tokens" },
-  context: { type: "string", valueHint: "N", description: "Positions to make room for (default: the model's own)" },
+  context: {
+    type: "string",
+    valueHint: "N",
+    description: "Positions to make room for (default: the model's own, at most 4096)",
+  },
   tokenizer: { type: "string", valueHint: "FILE", description: "A tokenizer to use in place of the model's own" },
   file: { type: "string", valueHint: "NAME", description: "Which file of a folder with several models" },
   json: { type: "boolean", description: "Print one JSON object, and nothing else" },
@@ -67,7 +75,7 @@ export const generateCommand = command({
   async run(args, terminal) {
     const options = generateOptions(args);
     const ids = args.ids("ids");
-    const { source, prompt } = chooseModel(args);
+    const { source, prompt } = await withStdin(chooseModel(args), terminal);
     if (ids !== undefined && prompt !== undefined) throw new UsageError("give a prompt or --ids, not both");
     if (prompt === "") throw new UsageError("the prompt is empty: leave it out to let the model begin");
     const { signal } = terminal;
@@ -100,6 +108,11 @@ function chooseModel(args: GenerateArguments): { source: string; prompt: string 
     throw new Error(`${oneLine(first)}: there is no such file or folder (${advice})`);
   }
   return { source: embeddedModel(), prompt: first };
+}
+
+/** "-" is a prompt that is piped in, to the last byte. */
+async function withStdin({ source, prompt }: ReturnType<typeof chooseModel>, terminal: Terminal) {
+  return { source, prompt: prompt === "-" ? await readStdin(terminal) : prompt };
 }
 
 function loadOptions(args: GenerateArguments): LoadOptions {

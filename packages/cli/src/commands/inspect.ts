@@ -8,7 +8,11 @@ import { write } from "../terminal";
 
 const ARGS = {
   model: { type: "positional", description: "A folder or a file (.gguf, .safetensors, llama2.c's .bin)" },
-  context: { type: "string", valueHint: "N", description: "Positions to count memory for (default: the model's own)" },
+  context: {
+    type: "string",
+    valueHint: "N",
+    description: "Positions to count memory for (default: the model's own, at most 4096)",
+  },
   tokenizer: { type: "string", valueHint: "FILE", description: "A tokenizer to use in place of the model's own" },
   file: { type: "string", valueHint: "NAME", description: "Which file of a folder with several models" },
   json: { type: "boolean", description: "Print one JSON object, with the parsed config" },

@@ -1,13 +1,11 @@
 /** `qkv tokenize`: the tokens of a text. */
 
-import { addAbortSignal, Readable } from "node:stream";
-import { buffer } from "node:stream/consumers";
 import { loadTokenizer } from "@qkv/models";
 import type { Definitions } from "../arguments";
 import { command } from "../command";
 import { UsageError } from "../errors";
 import { coloursFor, jsonLine, oneLine } from "../output";
-import { type Terminal, write } from "../terminal";
+import { readStdin, write } from "../terminal";
 
 const ARGS = {
   model: { type: "positional", description: "A model's folder or file, whether it runs or not; or a tokenizer file" },
@@ -47,13 +45,3 @@ export const tokenizeCommand = command({
     return write(stdout, ids.map(line).join(""));
   },
 });
-
-async function readStdin({ stdin, signal }: Terminal): Promise<string> {
-  if (stdin instanceof Readable) addAbortSignal(signal, stdin);
-  const bytes = await buffer(stdin);
-  try {
-    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
-  } catch {
-    throw new Error("standard input is not UTF-8 text");
-  }
-}

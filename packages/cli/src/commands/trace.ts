@@ -4,7 +4,7 @@ import { type Decoder, type LoadOptions, load, summarizeTaps, writeSafetensors }
 import { type Arguments, type Definitions, given } from "../arguments";
 import { command } from "../command";
 import { UsageError } from "../errors";
-import { checkReplaceable, replaceFile } from "../files";
+import { checkOutsideModel, checkReplaceable, replaceFile } from "../files";
 import { coloursFor, formatBytes, oneLine } from "../output";
 import { checkIds, checkLength } from "../prompt";
 import { write } from "../terminal";
@@ -21,7 +21,11 @@ const ARGS = {
   },
   out: { type: "string", valueHint: "FILE", description: "The safetensors file to write" },
   list: { type: "boolean", description: "Print the names of all taps, and run nothing" },
-  context: { type: "string", valueHint: "N", description: "Positions to make room for (default: the model's own)" },
+  context: {
+    type: "string",
+    valueHint: "N",
+    description: "Positions to make room for (default: the model's own, at most 4096)",
+  },
   tokenizer: { type: "string", valueHint: "FILE", description: "A tokenizer to use in place of the model's own" },
   file: { type: "string", valueHint: "NAME", description: "Which file of a folder with several models" },
 } satisfies Definitions;
@@ -47,6 +51,7 @@ export const traceCommand = command({
       if (capture.length === 0) throw new UsageError(`--tap is missing; there are ${summarizeTaps(model.taps)}`);
       if (out === undefined) throw new UsageError("--out is missing: the file to write");
       await checkReplaceable(out);
+      await checkOutsideModel(out, args.positional("model") as string);
       const ids = request.ids ?? encode(model, request.text as string);
       checkIds(model, "--ids", ids);
       checkLength(model, ids);
@@ -56,7 +61,10 @@ export const traceCommand = command({
       await replaceFile(out, file, signal);
       const { dim } = coloursFor(stderr, env);
       const lines = tensors.map(({ name, shape }) => `${name} ${dim(`[${shape.join(", ")}]`)}\n`);
-      await write(stderr, `${lines.join("")}${oneLine(out)}: ${tensors.length} tensors, ${formatBytes(file.length)}\n`);
+      await write(
+        stderr,
+        `${lines.join("")}${oneLine(out)}: ${tensors.length} ${tensors.length === 1 ? "tensor" : "tensors"}, ${formatBytes(file.length)}\n`,
+      );
     } finally {
       model.dispose();
     }
