@@ -1,5 +1,8 @@
 /** Models that contradict themselves or ask for what does not run: one error that names file, key or tensor. */
 
+import { mkdtempSync, rmSync, symlinkSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { inspect, load, ModelFileError, UnsupportedModelError, writeSafetensors } from "@qkv/models";
 import { TokenizerFileError } from "@qkv/tokenize";
 import { describe, expect, test } from "vitest";
@@ -69,6 +72,13 @@ describe("config.json", () => {
       /k_proj.weight.*expected shape \[64, 64\] from the config, got \[32, 64\]/,
     ],
     [{ head_dim: 7 }, ModelFileError, /"head_dim"/],
+    [{ head_dim: 2 ** 31 - 2 }, ModelFileError, /"head_dim": expected an integer from 2 to 16384/],
+    [
+      { hidden_size: 2 ** 20, num_attention_heads: 1, num_key_value_heads: 1, head_dim: null },
+      ModelFileError,
+      /"head_dim": expected an even number.* up to 16384/,
+    ],
+    [{ hidden_size: 2 ** 31 - 2 }, ModelFileError, /"hidden_size": expected an integer from 1 to 1048576/],
     [{ num_hidden_layers: 6 }, ModelFileError, /tensor "model.layers.5.input_layernorm.weight": missing/],
     [{ num_hidden_layers: 2e9 }, ModelFileError, /missing/],
     [
@@ -110,6 +120,21 @@ describe("config.json", () => {
     await using model = await load(sourceOf(files));
     expect(model.architecture).toBe("llama");
   });
+});
+
+test("what a file says reaches no message raw, and none at length", async () => {
+  const sequence = "\u001b]0;title\u0007\u202e";
+  for (const changes of [
+    { rope_scaling: { type: "linear", factor: 2, [sequence]: 1 } },
+    { rope_scaling: { type: "linear", factor: 2, ["x".repeat(1_000_000)]: 1 } },
+    { model_type: sequence.repeat(100_000) },
+    { hidden_act: sequence },
+    { eos_token_id: new Array(1_000_000).fill("x") },
+  ]) {
+    const { message } = await refused(withConfig({ ...STORIES, "generation_config.json": json({}) }, changes));
+    expect(message).not.toMatch(/[\p{Cc}\p{Cf}]/u);
+    expect(message.length).toBeLessThan(2100);
+  }
 });
 
 describe("tensors", () => {
@@ -207,6 +232,16 @@ describe("folders and files", () => {
     const error = await refused(files, options);
     expect(error).toBeInstanceOf(ModelFileError);
     expect(error.message).toMatch(message);
+  });
+
+  test.skipIf(process.platform === "win32")("links that lead nowhere but to themselves", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "qkv-loop-"));
+    for (const name of ["config.json", "model.gguf"]) symlinkSync(name, join(folder, name));
+    for (const path of [folder, join(folder, "model.gguf")]) {
+      await expect(load(path)).rejects.toThrow(/ELOOP/);
+      await expect(load(path)).rejects.toBeInstanceOf(ModelFileError);
+    }
+    rmSync(folder, { recursive: true });
   });
 
   test("a path where nothing is", async () => {

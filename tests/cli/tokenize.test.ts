@@ -23,6 +23,12 @@ describe.concurrent("qkv tokenize", () => {
     for (const run of runs) expect(run).toMatchObject({ code: 0, stdout: TABLE, stderr: "" });
   });
 
+  test("a text of hundreds of thousands of tokens", async () => {
+    const { code, stdout } = await qkv(["tokenize", FORMS.gguf], { input: "a b ".repeat(100_000) });
+    expect(code).toBe(0);
+    expect(stdout.split("\n").length).toBeGreaterThan(200_000);
+  });
+
   test("a tokenizer file alone, without special tokens; control characters are escaped", async () => {
     const file = `${FORMS.safetensors}/tokenizer.json`;
     const { stdout } = await qkv(["tokenize", file, "--no-special-tokens"], { input: "a\u001b[0m" });

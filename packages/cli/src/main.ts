@@ -93,7 +93,7 @@ function checkName(name: string): void {
 
 function describe(error: unknown, { env }: Terminal): string {
   if (!(error instanceof Error)) return oneLine(String(error));
-  if (env.QKV_DEBUG === "1" && error.stack !== undefined) return error.stack;
+  if (env.QKV_DEBUG === "1" && error.stack !== undefined) return error.stack.split("\n").map(oneLine).join("\n");
   return oneLine(error.message);
 }
 

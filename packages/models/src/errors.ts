@@ -2,19 +2,33 @@
 
 /** Text from a file is shown up to this length: enough to recognise a name, short enough for one line. */
 const MAX_SHOWN = 200;
+/** A whole message: what is around such texts, and a list of what is supported. */
+const MAX_MESSAGE = 2000;
+/** So many elements of an array or keys of an object are more than `MAX_SHOWN` lets through. */
+const MAX_ELEMENTS = 50;
 
 /**
  * Text that came from a file, made safe to print: control characters (which could drive a terminal) are escaped, and
  * what is very long is cut.
  */
-export function printable(text: string): string {
-  const cut = text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN)}…` : text;
+export function printable(text: string, max = MAX_SHOWN): string {
+  const cut = text.length > max ? `${text.slice(0, max)}…` : text;
   return cut.replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, (c) => `\\u{${c.codePointAt(0)!.toString(16)}}`);
 }
 
-/** A value from a file as JSON (a bigint as its digits), made safe to print. */
+/** A value from a file as JSON (a bigint as its digits), made safe to print, whatever its size. */
 export function shown(value: unknown): string {
-  return printable(typeof value === "bigint" ? `${value}` : (JSON.stringify(value) ?? String(value)));
+  return printable(typeof value === "bigint" ? `${value}` : (JSON.stringify(value, brief) ?? String(value)));
+}
+
+/** For JSON.stringify: cuts before anything is written what would be cut afterwards. */
+function brief(_key: string, value: unknown): unknown {
+  if (typeof value === "bigint") return `${value}`;
+  if (typeof value === "string") return value.slice(0, MAX_SHOWN + 1);
+  if (typeof value !== "object" || value === null) return value;
+  if (Array.isArray(value)) return value.slice(0, MAX_ELEMENTS);
+  if (ArrayBuffer.isView(value)) return Array.from((value as Int8Array).subarray(0, MAX_ELEMENTS));
+  return Object.fromEntries(Object.entries(value).slice(0, MAX_ELEMENTS));
 }
 
 function place(at: { file?: string | undefined; tensor?: string | undefined }): string {
@@ -34,7 +48,7 @@ export class ModelFileError extends Error {
   readonly tensor: string | null;
 
   constructor(problem: string, at: { file: string; tensor?: string | undefined }, options?: ErrorOptions) {
-    super(`${place(at)}${problem}`, options);
+    super(printable(`${place(at)}${problem}`, MAX_MESSAGE), options);
     this.file = at.file;
     this.tensor = at.tensor ?? null;
   }
@@ -64,7 +78,8 @@ export class UnsupportedModelError extends Error {
     } = {},
   ) {
     const hint = at.hint === undefined ? "" : `; ${at.hint}`;
-    super(`${place(at)}${thing} ${shown(value)} is not supported (supported: ${supported.join(", ")})${hint}`);
+    const message = `${place(at)}${thing} ${shown(value)} is not supported (supported: ${supported.join(", ")})${hint}`;
+    super(printable(message, MAX_MESSAGE));
     this.thing = thing;
     this.value = value;
     this.supported = supported;

@@ -10,7 +10,7 @@ import { type OpenedSource, openSource, type SourceLike } from "./files/open";
 import { detectFormat, type WeightFormat } from "./formats/detect";
 import { type Gguf, openGguf } from "./formats/gguf";
 import { openLlama2c } from "./formats/llama2c";
-import { findSafetensors, openSafetensors } from "./formats/safetensors";
+import { findSafetensors, openSafetensors, usualSafetensors } from "./formats/safetensors";
 import { ARCHITECTURES, type ParsedModel, readLlama2c } from "./registry";
 import type { Checkpoint, CheckpointTensor } from "./weights/weights";
 
@@ -128,15 +128,13 @@ async function identifyFolder(
   return { format: "safetensors", architecture, tensors, parse };
 }
 
-/** The folder's safetensors; one with PyTorch's pickle alone is told what to do. */
+/** The folder's safetensors; one with PyTorch's pickle is told what to do before another file is guessed. */
 async function findWeights(files: CheckedSource, folder: string): Promise<string> {
-  try {
-    return await findSafetensors(files, folder);
-  } catch (error) {
-    const pickle = `${folder}pytorch_model.bin`;
-    if (await files.exists(pickle)) await detectFormat(files, pickle); // which says that it is one
-    throw error;
-  }
+  const usual = await usualSafetensors(files, folder);
+  if (usual !== null) return usual;
+  const pickle = `${folder}pytorch_model.bin`;
+  if (await files.exists(pickle)) await detectFormat(files, pickle); // which says that it is one
+  return findSafetensors(files, folder);
 }
 
 /** generation_config.json goes before config.json, and that before the architecture's default, as in transformers. */

@@ -14,6 +14,7 @@ function split(
   const added = new AddedTokens(
     tokens.map((token, id) => ({ ...PLAIN, id, ...token })),
     normalizer ?? null,
+    "t.json",
   );
   return added.split(text).map((piece) => (piece.type === "Token" ? piece.id : piece.text));
 }
@@ -54,4 +55,31 @@ test("normalized tokens are found in the normalized text, in normalized form", (
 test("a run of white space that a million tokens claim is walked once", () => {
   const text = " ".repeat(300_000);
   expect(split(text, [{ content: " ", lstrip: true, rstrip: true }]).length).toBe(300_000);
+});
+
+test("the normalized form of a token is limited too, and so is the length of all forms together", () => {
+  const grow: Normalizer = { type: "Replace", pattern: "a", content: "b".repeat(64) };
+  expect(split("aaaa", [{ content: "aaaa", normalized: true }], grow)).toEqual([0]);
+  expect(() => split("", [{ content: "aaaaa", normalized: true }], grow)).toThrow(
+    "t.json: added token 0: expected at most 256 characters in its normalized form, got 320",
+  );
+  expect(() => split("", [{ content: "a".repeat(257) }])).toThrow(/at most 256 characters/);
+  const long = (count: number) => Array.from({ length: count }, (_, i) => ({ content: `${i}`.padEnd(200, "x") }));
+  expect(split("y", long(10_000))).toEqual(["y"]);
+  expect(() => split("", long(10_001))).toThrow(/added token 10000: expected at most 2000000 characters in all/);
+  // What the normalizer takes away has been worked on all the same.
+  const drop: Normalizer = { type: "Replace", pattern: "x", content: "" };
+  expect(() =>
+    split(
+      "",
+      long(10_001).map((token) => ({ ...token, normalized: true })),
+      drop,
+    ),
+  ).toThrow(/in all/);
+});
+
+test("tokens that branch at every letter are all found", () => {
+  const letters = [..."abc"];
+  const tokens = letters.flatMap((a) => letters.flatMap((b) => letters.map((c) => ({ content: a + b + c }))));
+  expect(split(tokens.map((token) => token.content).join(""), tokens)).toEqual(tokens.map((_, id) => id));
 });

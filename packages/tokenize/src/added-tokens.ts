@@ -3,6 +3,8 @@
  * Follows tokenizers' AddedVocabulary: leftmost, then longest; first the raw text, then the normalized rest.
  */
 
+import { TokenizerFileError } from "./errors";
+import { MAX_ADDED_TOKEN_LENGTH, MAX_ADDED_TOKENS_LENGTH } from "./limits";
 import { type Normalizer, normalize } from "./normalizer";
 
 export interface AddedToken {
@@ -30,10 +32,21 @@ export class AddedTokens {
   readonly #normalized = new Matcher();
   readonly #decodeForms = new Map<number, string>();
 
-  constructor(tokens: readonly AddedToken[], normalizer: Normalizer | null) {
+  /** `file` is for messages. */
+  constructor(tokens: readonly AddedToken[], normalizer: Normalizer | null, file: string) {
     this.#normalizer = normalizer;
+    let total = 0;
     for (const token of tokens) {
+      const check = (length: number, max: number, what: string): void => {
+        if (length <= max) return;
+        const at = `added token ${token.id}`;
+        throw new TokenizerFileError({ file, at, expected: `at most ${max} characters ${what}`, got: `${length}` });
+      };
       const form = token.normalized ? normalize(normalizer, token.content) : token.content;
+      check(form.length, MAX_ADDED_TOKEN_LENGTH, "in its normalized form");
+      // A form that the normalizer shortened has cost its full length.
+      total += Math.max(form.length, token.content.length);
+      check(total, MAX_ADDED_TOKENS_LENGTH, "in all added tokens together");
       if (form !== token.content) this.#decodeForms.set(token.id, form);
       if (form !== "") (token.normalized ? this.#normalized : this.#raw).add(form, token);
     }
@@ -70,9 +83,21 @@ export class AddedTokens {
   }
 }
 
+/** Most nodes have one child, which needs no Map: 50 bytes a node instead of 300. */
 interface TrieNode {
-  readonly children: Map<number, TrieNode>;
+  /** The first child and its UTF-16 unit. */
+  unit: number;
+  child: TrieNode | null;
+  others: Map<number, TrieNode> | null;
   token: AddedToken | null;
+}
+
+function newNode(): TrieNode {
+  return { unit: -1, child: null, others: null, token: null };
+}
+
+function childOf(node: TrieNode, unit: number): TrieNode | null {
+  return node.unit === unit ? node.child : (node.others?.get(unit) ?? null);
 }
 
 interface Span {
@@ -83,16 +108,22 @@ interface Span {
 
 /** Finds a set of strings in a text: a trie over UTF-16 units. */
 class Matcher {
-  readonly #root: TrieNode = { children: new Map(), token: null };
+  readonly #root = newNode();
 
   add(form: string, token: AddedToken): void {
     let node = this.#root;
     for (let i = 0; i < form.length; i++) {
       const unit = form.charCodeAt(i);
-      let child = node.children.get(unit);
-      if (child === undefined) {
-        child = { children: new Map(), token: null };
-        node.children.set(unit, child);
+      let child = childOf(node, unit);
+      if (child === null) {
+        child = newNode();
+        if (node.child === null) {
+          node.unit = unit;
+          node.child = child;
+        } else {
+          node.others ??= new Map();
+          node.others.set(unit, child);
+        }
       }
       node = child;
     }
@@ -102,7 +133,7 @@ class Matcher {
   /** Covers the text with spans: those of tokens, and those between (id null). */
   split(text: string): Span[] {
     if (text === "") return [];
-    if (this.#root.children.size === 0) return [{ start: 0, end: text.length, id: null }];
+    if (this.#root.child === null) return [{ start: 0, end: text.length, id: null }];
     const spans: Span[] = [];
     /** End of the last span, and of the last run of white space taken: a run is walked once, however many tokens claim it. */
     let covered = 0;
@@ -137,8 +168,8 @@ class Matcher {
     let found: { token: AddedToken; end: number } | null = null;
     let node = this.#root;
     for (let at = start; at < text.length; at++) {
-      const child = node.children.get(text.charCodeAt(at));
-      if (child === undefined) break;
+      const child = childOf(node, text.charCodeAt(at));
+      if (child === null) break;
       node = child;
       if (node.token !== null) found = { token: node.token, end: at + 1 };
     }

@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { readFixtureText, stories } from "../fixtures/load";
 import { TokenizerFileError, UnsupportedTokenizerError } from "./errors";
+import { parseJson } from "./json";
 import { Tokenizer } from "./tokenizer";
 
 const FUZZ = { seed: 8, numRuns: 300 };
@@ -95,6 +96,20 @@ describe("tokenizer.json", () => {
     return json;
   };
 
+  /** 66 steps, never more than 33 in one Sequence. */
+  const nested = (key: string): unknown => ({
+    type: "Sequence",
+    [key]: [
+      ...new Array(32).fill({ type: "Sequence", [key]: [] }),
+      { type: "Sequence", [key]: new Array(33).fill({ type: "Sequence", [key]: [] }) },
+    ],
+  });
+  const template = (times: number, ids: number): unknown => ({
+    type: "TemplateProcessing",
+    single: [{ Sequence: { id: "A" } }, ...new Array(times).fill({ SpecialToken: { id: "x" } })],
+    special_tokens: { x: { ids: new Array(ids).fill(0) } },
+  });
+
   test.each<[string, unknown, RegExp]>([
     ["no JSON", "{", /the text: expected JSON/],
     ["a million levels", "[".repeat(1e6), /expected at most 64 nested levels/],
@@ -148,6 +163,51 @@ describe("tokenizer.json", () => {
       }),
       /lengthen a text at most 64 times/,
     ],
+    [
+      "prefixes before prefixes",
+      at("normalizer", {
+        type: "Sequence",
+        normalizers: new Array(2).fill({ type: "Prepend", prepend: "a".repeat(32) }),
+      }),
+      /normalizer: expected prefixes and replacements that lengthen a text at most 64 times/,
+    ],
+    [
+      "prefixes that are cut and prefixed again",
+      at("pre_tokenizer", {
+        type: "Sequence",
+        pretokenizers: Array.from({ length: 7 }, (_, i) => ({ type: "Metaspace", replacement: "xy"[i % 2] })),
+      }),
+      /pre_tokenizer: expected prefixes that lengthen a text at most 64 times/,
+    ],
+    ["a normalizer of nested sequences", at("normalizer", nested("normalizers")), /64 steps in all, got 66/],
+    ["a pre-tokenizer of nested sequences", at("pre_tokenizer", nested("pretokenizers")), /64 steps in all, got 66/],
+    ["a decoder of nested sequences", at("decoder", nested("decoders")), /64 steps in all, got 66/],
+    ["a post-processor of nested sequences", at("post_processor", nested("processors")), /64 steps in all, got 66/],
+    ["a template of 33 times 32 ids", at("post_processor", template(33, 32)), /at most 1024 ids in all templates/],
+    ["a template of 1025 times no ids", at("post_processor", template(1025, 0)), /at most 1024 ids in all templates/],
+    [
+      "two templates of 600 ids",
+      at("post_processor", { type: "Sequence", processors: [template(1, 600), template(600, 1)] }),
+      /at most 1024 ids in all templates/,
+    ],
+    [
+      "normalized added tokens that grow",
+      {
+        ...parse(),
+        normalizer: { type: "Replace", pattern: { String: "a" }, content: "b".repeat(64) },
+        added_tokens: [{ id: 600, content: "a".repeat(256), normalized: true }],
+      },
+      /added token 600: expected at most 256 characters in its normalized form, got 16384/,
+    ],
+    ["a merge of spaces", at("model.merges.5", " ".repeat(1000)), /merges\[5\]: expected "left right"/],
+    ["a merge without a space", at("model.merges.5", "ab"), /merges\[5\]: expected "left right"/],
+    [
+      "an endless merge",
+      at("model.merges.5", `a ${"b".repeat(1000)}`),
+      /merges\[5\]: expected at most \d+ char.* 1001/,
+    ],
+    ["an endless merge as a pair", at("model.merges.5", ["a", "b".repeat(1000)]), /at most \d+ characters.* 1001/],
+    ["an endless character", at("pre_tokenizer.replacement", "a".repeat(1e6)), /expected one character/],
   ])("%s", (_, json, message) => {
     expect(fileError(() => Tokenizer.fromTokenizerJson(json)).message).toMatch(message);
   });
@@ -156,6 +216,45 @@ describe("tokenizer.json", () => {
     const loop: Record<string, unknown> = { type: "Sequence" };
     loop.normalizers = [loop];
     expect(fileError(() => Tokenizer.fromTokenizerJson(at("normalizer", loop))).message).toMatch(/nested levels/);
+  });
+
+  test("the limits leave room", () => {
+    expect(Tokenizer.fromTokenizerJson(at("post_processor", template(32, 32))).encode("").ids.length).toBe(1024);
+  });
+
+  test("JSON is limited in its number of values; a byte order mark is skipped", () => {
+    expect(parseJson('\ufeff{"a": [1, ",,,,"]}', "f", 4)).toEqual({ a: [1, ",,,,"] });
+    expect(() => parseJson("[1,2,3,4]", "f", 4)).toThrow("f: character 6: expected at most 4 values, got more");
+    expect(() => parseJson("[[],[],[]]", "f", 4)).toThrow(/at most 4 values/);
+    expect(Tokenizer.fromTokenizerJson(`\ufeff${good}`).vocabSize).toBe(512);
+  });
+
+  test.each<[string, (text: string) => unknown]>([
+    ["JSON", (text) => `{"a": ${text}`],
+    ["a token", (text) => at("model.vocab", { [text]: -1 })],
+    ["a value", (text) => at("model.unk_token", text)],
+    ["a type", (text) => at("normalizer", { type: text })],
+    ["an option", (text) => at("decoder", { type: "Fuse", [text]: 1 })],
+    [
+      "a special token",
+      (text) => at("post_processor", { type: "TemplateProcessing", single: [{ SpecialToken: { id: text } }] }),
+    ],
+  ])("messages are short and safe to print: %s", (_, make) => {
+    const raw = /[\p{Cc}\p{Cf}\p{Cs}\u2028\u2029]/u;
+    for (const bad of ["\x1b[31m\x9b\u202e\u2066\u200b\u2028\0", "\u202e".repeat(5000), "x".repeat(5000)]) {
+      let error: unknown;
+      try {
+        Tokenizer.fromTokenizerJson(make(bad), { file: bad });
+      } catch (thrown) {
+        error = thrown;
+      }
+      const isOurs = error instanceof TokenizerFileError || error instanceof UnsupportedTokenizerError;
+      expect(isOurs).toBe(true);
+      const { message, file } = error as TokenizerFileError;
+      expect(message).not.toMatch(raw);
+      expect(message.length).toBeLessThan(1000);
+      expect(file).toBe(bad);
+    }
   });
 
   test("names the file", () => {

@@ -15,7 +15,7 @@ import {
   stripStage,
 } from "./decoder-stages";
 import { unreachable } from "./errors";
-import type { JsonCursor } from "./json";
+import type { JsonCursor, StepCount } from "./json";
 import { MAX_GROWTH, MAX_STRIP } from "./limits";
 import { growthOfReplacement, parseReplacement } from "./normalizer";
 import { type PrependScheme, parseMetaspace } from "./pre-tokenizer";
@@ -72,7 +72,7 @@ function openStage(decoder: Decoder, next: Sink): Sink {
 
 /** Reads `decoder` of a tokenizer.json. */
 export function parseDecoder(json: JsonCursor): Decoder | null {
-  const decoder = parseStep(json);
+  const decoder = parseStep(json, { steps: 0 });
   if (growth(decoder) > MAX_GROWTH) json.fail(`replacements that lengthen a text at most ${MAX_GROWTH} times`);
   return decoder;
 }
@@ -83,7 +83,7 @@ function growth(decoder: Decoder | null): number {
   return decoder.decoders.reduce((product, step) => product * growth(step), 1);
 }
 
-function parseStep(json: JsonCursor): Decoder | null {
+function parseStep(json: JsonCursor, count: StepCount): Decoder | null {
   if (json.isNull) return null;
   const type = json.get("type");
   switch (type.value) {
@@ -111,7 +111,10 @@ function parseStep(json: JsonCursor): Decoder | null {
     }
     case "Sequence": {
       json.onlyKeys(["type", "decoders"]);
-      const steps = json.get("decoders").steps().map(parseStep);
+      const steps = json
+        .get("decoders")
+        .steps(count)
+        .map((step) => parseStep(step, count));
       return {
         type: "Sequence",
         decoders: steps.filter((step) => step !== null),

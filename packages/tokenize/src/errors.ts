@@ -1,5 +1,7 @@
 /** The two errors of this package: a file that is broken, and a file that is sound but asks for what is not built. */
 
+import { MAX_SHOWN_TEXT } from "./limits";
+
 /** Longest piece of a bad value that an error message shows. */
 const MAX_SHOWN = 60;
 
@@ -28,11 +30,12 @@ export class TokenizerFileError extends Error {
     expected: string;
     got: string;
   }) {
-    super(`${problem.file}: ${problem.at}: expected ${problem.expected}, got ${problem.got}`);
+    const [at, expected, got] = [problem.at, problem.expected, problem.got].map(printable);
+    super(`${printable(problem.file)}: ${at}: expected ${expected}, got ${got}`);
     this.file = problem.file;
-    this.at = problem.at;
-    this.expected = problem.expected;
-    this.got = problem.got;
+    this.at = at;
+    this.expected = expected;
+    this.got = got;
   }
 }
 
@@ -61,13 +64,23 @@ export class UnsupportedTokenizerError extends Error {
     value: unknown;
     supported: string;
   }) {
-    const value = describe(problem.value);
-    super(`${problem.file}: ${problem.component} ${value} is not supported; supported: ${problem.supported}`);
+    const [component, supported] = [problem.component, problem.supported].map(printable);
+    const value = printable(describe(problem.value));
+    super(`${printable(problem.file)}: ${component} ${value} is not supported; supported: ${supported}`);
     this.file = problem.file;
-    this.component = problem.component;
+    this.component = component;
     this.value = value;
-    this.supported = problem.supported;
+    this.supported = supported;
   }
+}
+
+/** Text that may come from a file, for a message: control, format and bidi characters escaped, what is long cut. */
+function printable(text: string): string {
+  const escaped = text
+    .slice(0, MAX_SHOWN_TEXT)
+    .replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, (c) => `\\u{${(c.codePointAt(0) as number).toString(16)}}`);
+  const isCut = text.length > MAX_SHOWN_TEXT || escaped.length > MAX_SHOWN_TEXT;
+  return isCut ? `${escaped.slice(0, MAX_SHOWN_TEXT - 1)}\u2026` : escaped;
 }
 
 /** A short text for any value, safe to put in a message. */

@@ -1,14 +1,21 @@
 /** Checked reading of untrusted JSON: text to value with a depth limit, and a cursor whose errors carry the path. */
 
 import { describe, TokenizerFileError, UnsupportedTokenizerError } from "./errors";
-import { MAX_JSON_DEPTH, MAX_SEQUENCE_STEPS } from "./limits";
+import { MAX_JSON_DEPTH, MAX_JSON_VALUES, MAX_SEQUENCE_STEPS } from "./limits";
 
 const QUOTE = 34;
+const COMMA = 44;
 const BACKSLASH = 92;
+const BYTE_ORDER_MARK = 0xfeff;
 
-/** JSON.parse behind a depth check, so that no engine's parser can run out of stack; anything wrong is a TokenizerFileError. */
-export function parseJson(text: string, file: string): unknown {
+/**
+ * JSON.parse behind a check of depth and size, so that no engine's parser can run out of stack or memory; anything
+ * wrong is a TokenizerFileError. A byte order mark is skipped.
+ */
+export function parseJson(source: string, file: string, maxValues = MAX_JSON_VALUES): unknown {
+  const text = source.charCodeAt(0) === BYTE_ORDER_MARK ? source.slice(1) : source;
   let depth = 0;
+  let values = 1;
   for (let at = 0; at < text.length; at++) {
     const code = text.charCodeAt(at);
     if (code === QUOTE) {
@@ -17,8 +24,19 @@ export function parseJson(text: string, file: string): unknown {
       }
     } else if (code === 91 || code === 123) {
       if (++depth > MAX_JSON_DEPTH) throw tooDeep(file, `character ${at}`);
+      values++;
+    } else if (code === COMMA) {
+      values++;
     } else if (code === 93 || code === 125) {
       depth--;
+    }
+    if (values > maxValues) {
+      throw new TokenizerFileError({
+        file,
+        at: `character ${at}`,
+        expected: `at most ${maxValues} values`,
+        got: "more",
+      });
     }
   }
   try {
@@ -45,6 +63,11 @@ function tooDeep(file: string, at: string): TokenizerFileError {
 /** True for a string whose surrogates all pair up, which is what UTF-8 can carry. */
 export function isWellFormed(text: string): boolean {
   return !/\p{Surrogate}/u.test(text);
+}
+
+/** Counts the steps of one stage over all its nested Sequences. */
+export interface StepCount {
+  steps: number;
 }
 
 /** One value of a JSON document together with its path. Every reader throws a TokenizerFileError that names both. */
@@ -104,13 +127,19 @@ export class JsonCursor {
   }
 
   items(): JsonCursor[] {
-    return this.array().map((item, i) => new JsonCursor(item, this.file, `${this.at}[${i}]`, this.#depth + 1));
+    return this.array().map((_, i) => this.item(i));
   }
 
-  /** The items of a Sequence component. */
-  steps(): JsonCursor[] {
-    const { length } = this.array();
-    return length <= MAX_SEQUENCE_STEPS ? this.items() : this.fail(`at most ${MAX_SEQUENCE_STEPS} steps`, `${length}`);
+  item(index: number): JsonCursor {
+    return new JsonCursor(this.array()[index], this.file, `${this.at}[${index}]`, this.#depth + 1);
+  }
+
+  /** The items of a Sequence component. `count` is the whole stage's, as Sequences nest. */
+  steps(count: StepCount): JsonCursor[] {
+    count.steps += this.array().length;
+    return count.steps <= MAX_SEQUENCE_STEPS
+      ? this.items()
+      : this.fail(`at most ${MAX_SEQUENCE_STEPS} steps in all`, `${count.steps}`);
   }
 
   string(maxLength = Number.POSITIVE_INFINITY): string {
@@ -124,7 +153,8 @@ export class JsonCursor {
   /** A string of exactly one Unicode character. */
   character(): string {
     const value = this.string();
-    return [...value].length === 1 ? value : this.fail("one character");
+    // At most two UTF-16 units, so that no long text is spread.
+    return value.length <= 2 && [...value].length === 1 ? value : this.fail("one character");
   }
 
   boolean(fallback: boolean): boolean {

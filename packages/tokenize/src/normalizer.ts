@@ -1,7 +1,7 @@
 /** Stage 1: rewrites the text before it is cut. Prepend, Replace (of a string) and Sequence, as in tokenizer.json. */
 
 import { unreachable } from "./errors";
-import type { JsonCursor } from "./json";
+import type { JsonCursor, StepCount } from "./json";
 import { MAX_GROWTH, MAX_PATTERN_LENGTH } from "./limits";
 
 export type Normalizer =
@@ -32,15 +32,24 @@ export function normalize(normalizer: Normalizer | null, text: string): string {
 
 /** Reads `normalizer` of a tokenizer.json. */
 export function parseNormalizer(json: JsonCursor): Normalizer | null {
-  const normalizer = parseStep(json);
-  if (growth(normalizer) > MAX_GROWTH) json.fail(`replacements that lengthen a text at most ${MAX_GROWTH} times`);
+  const normalizer = parseStep(json, { steps: 0 });
+  if (grownLength(normalizer, 1) > MAX_GROWTH)
+    json.fail(`prefixes and replacements that lengthen a text at most ${MAX_GROWTH} times`);
   return normalizer;
 }
 
-function growth(normalizer: Normalizer | null): number {
-  if (normalizer?.type === "Replace") return growthOfReplacement(normalizer);
-  if (normalizer?.type !== "Sequence") return 1;
-  return normalizer.normalizers.reduce((product, step) => product * growth(step), 1);
+/** Greatest length of a text of `length`. A single character is the worst case: a prefix lengthens it the most times. */
+function grownLength(normalizer: Normalizer | null, length: number): number {
+  switch (normalizer?.type) {
+    case "Prepend":
+      return length + normalizer.prepend.length;
+    case "Replace":
+      return length * growthOfReplacement(normalizer);
+    case "Sequence":
+      return normalizer.normalizers.reduce((grown, step) => grownLength(step, grown), length);
+    default:
+      return length;
+  }
 }
 
 /** How many times longer a replacement can make a text. */
@@ -48,7 +57,7 @@ export function growthOfReplacement(replace: { readonly pattern: string; readonl
   return Math.max(1, replace.content.length / replace.pattern.length);
 }
 
-function parseStep(json: JsonCursor): Normalizer | null {
+function parseStep(json: JsonCursor, count: StepCount): Normalizer | null {
   if (json.isNull) return null;
   const type = json.get("type");
   switch (type.value) {
@@ -62,7 +71,10 @@ function parseStep(json: JsonCursor): Normalizer | null {
       return { type: "Replace", ...parseReplacement(json) };
     case "Sequence": {
       json.onlyKeys(["type", "normalizers"]);
-      const steps = json.get("normalizers").steps().map(parseStep);
+      const steps = json
+        .get("normalizers")
+        .steps(count)
+        .map((step) => parseStep(step, count));
       return {
         type: "Sequence",
         normalizers: steps.filter((step) => step !== null),

@@ -1,7 +1,8 @@
 /** Stage 2: cuts the normalized text into the words that the model then works on one by one. Metaspace and Sequence. */
 
 import { unreachable } from "./errors";
-import type { JsonCursor } from "./json";
+import type { JsonCursor, StepCount } from "./json";
+import { MAX_GROWTH } from "./limits";
 
 export type PreTokenizer =
   | {
@@ -59,6 +60,19 @@ function cutBefore(text: string, mark: string): string[] {
 
 /** Reads `pre_tokenizer` of a tokenizer.json. */
 export function parsePreTokenizer(json: JsonCursor): PreTokenizer | null {
+  const preTokenizer = parseStep(json, { steps: 0 });
+  if (growth(preTokenizer) > MAX_GROWTH) json.fail(`prefixes that lengthen a text at most ${MAX_GROWTH} times`);
+  return preTokenizer;
+}
+
+/** A Metaspace may double a text of one-character words, and the next one again: together they cut what they put. */
+function growth(preTokenizer: PreTokenizer | null): number {
+  if (preTokenizer?.type === "Metaspace") return preTokenizer.prependScheme === "never" ? 1 : 2;
+  if (preTokenizer?.type !== "Sequence") return 1;
+  return preTokenizer.preTokenizers.reduce((product, step) => product * growth(step), 1);
+}
+
+function parseStep(json: JsonCursor, count: StepCount): PreTokenizer | null {
   if (json.isNull) return null;
   const type = json.get("type");
   switch (type.value) {
@@ -66,7 +80,10 @@ export function parsePreTokenizer(json: JsonCursor): PreTokenizer | null {
       return { type: "Metaspace", ...parseMetaspace(json) };
     case "Sequence": {
       json.onlyKeys(["type", "pretokenizers"]);
-      const steps = json.get("pretokenizers").steps().map(parsePreTokenizer);
+      const steps = json
+        .get("pretokenizers")
+        .steps(count)
+        .map((step) => parseStep(step, count));
       return {
         type: "Sequence",
         preTokenizers: steps.filter((step) => step !== null),

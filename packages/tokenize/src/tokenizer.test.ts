@@ -67,6 +67,9 @@ describe.each(everyForm)("stories260K from %s", (kind, tokenizer) => {
     }
     expect(tokenizer.idToToken(512)).toBeNull();
     expect(tokenizer.idToToken(-1)).toBeNull();
+    for (const id of ["length", "map", "1", 0.5, Number.NaN, null, undefined, 1n]) {
+      expect(() => tokenizer.idToToken(id as never)).toThrow(RangeError);
+    }
     expect(tokenizer.tokenToId("no such token")).toBeNull();
     expect(tokenizer.tokenToId("constructor")).toBeNull();
   });

@@ -61,9 +61,9 @@ export class Tokenizer {
   readonly #addedTokens: AddedTokens;
   readonly #model: Model;
 
-  private constructor(parts: TokenizerParts) {
+  private constructor(parts: TokenizerParts, file: string) {
     this.#parts = parts;
-    this.#addedTokens = new AddedTokens(parts.addedTokens, parts.normalizer);
+    this.#addedTokens = new AddedTokens(parts.addedTokens, parts.normalizer, file);
     this.#model = createModel(parts.model);
     this.kind = parts.kind;
     this.vocabSize = parts.vocabulary.size;
@@ -82,7 +82,7 @@ export class Tokenizer {
   static fromTokenizerJson(json: unknown, options: FileOptions = {}): Tokenizer {
     checkOptions("fromTokenizerJson", options, { file: "string" });
     const file = options.file ?? "tokenizer.json";
-    return new Tokenizer(partsOfTokenizerJson(typeof json === "string" ? parseJson(json, file) : json, file));
+    return new Tokenizer(partsOfTokenizerJson(typeof json === "string" ? parseJson(json, file) : json, file), file);
   }
 
   /**
@@ -103,7 +103,8 @@ export class Tokenizer {
     if (!Number.isInteger(options?.vocabSize) || options.vocabSize < 1) {
       throw new RangeError(`fromLlama2c: vocabSize must be a positive integer, got ${describe(options?.vocabSize)}`);
     }
-    return new Tokenizer(partsOfLlama2c(bytes, options.vocabSize, options.file ?? "tokenizer.bin"));
+    const file = options.file ?? "tokenizer.bin";
+    return new Tokenizer(partsOfLlama2c(bytes, options.vocabSize, file), file);
   }
 
   /**
@@ -118,7 +119,8 @@ export class Tokenizer {
     if (typeof metadata !== "object" || metadata === null) {
       throw new TypeError(`fromGguf: expected the metadata as a Map or an object, got ${describe(metadata)}`);
     }
-    return new Tokenizer(partsOfGguf(metadata, options.file ?? "GGUF metadata"));
+    const file = options.file ?? "GGUF metadata";
+    return new Tokenizer(partsOfGguf(metadata, file), file);
   }
 
   /**
@@ -194,8 +196,13 @@ export class Tokenizer {
     return this.#parts.vocabulary.idOf(token) ?? null;
   }
 
-  /** The vocabulary string of an id, or null for an id that is out of range or unused. */
+  /**
+   * The vocabulary string of an id, or null for an id that is out of range or unused.
+   *
+   * @throws RangeError for an id that is no integer.
+   */
   idToToken(id: number): string | null {
+    if (!Number.isInteger(id)) throw new RangeError(`idToToken: id must be an integer, got ${describe(id)}`);
     return this.#parts.vocabulary.tokenOf(id) ?? null;
   }
 

@@ -37,7 +37,7 @@ export const tokenizeCommand = command({
     const { stdout, env } = terminal;
     if (args.has("json")) return write(stdout, jsonLine({ ids, tokens }));
     const { cyan, dim } = coloursFor(stdout, env);
-    const width = Math.max(...ids.map((id) => String(id).length));
+    const width = String(ids.reduce((max, id) => Math.max(max, id), 0)).length;
     const line = (id: number, i: number) => {
       const token = oneLine(tokens[i] as string);
       return `${dim(String(id).padStart(width))}  ${tokenizer.isSpecial(id) ? cyan(token) : token}\n`;

@@ -39,9 +39,7 @@ export function applyRope(x: Float32Array, options: RopeOptions): Float32Array {
   if (options.heads !== undefined) checkInteger("heads", options.heads, 1);
   const rows = options.positions?.length ?? Math.ceil(x.length / (options.heads! * headDim));
   const positions = options.positions ?? Array.from({ length: rows }, (_, t) => t);
-  positions.forEach((position, t) => {
-    checkInteger(`positions[${t}]`, position, 0);
-  });
+  for (let t = 0; t < positions.length; t++) checkInteger(`positions[${t}]`, positions[t], 0);
   const heads = options.heads ?? Math.ceil(x.length / (Math.max(1, rows) * headDim));
   checkInteger("heads", heads, rows === 0 ? 0 : 1);
   checkFloats("x", x, rows * heads * headDim, `[T, heads, K] = [${rows}, ${heads}, ${headDim}]`);

@@ -69,6 +69,9 @@ export function attentionMask(options: MaskOptions = {}): Mask {
     firstKey = 0,
     keyLength = Number.POSITIVE_INFINITY,
   } = options;
+  if (typeof causal !== "boolean") throw new TypeError(`causal: expected true or false, got ${String(causal)}`);
+  if (groups !== null && !Array.isArray(groups))
+    throw new TypeError(`groups: expected an array, got ${String(groups)}`);
   checkInteger("prefix", prefix, 0);
   checkInteger("firstKey", firstKey, 0);
   if (keyLength !== Number.POSITIVE_INFINITY) checkInteger("keyLength", keyLength, 0);
@@ -88,9 +91,13 @@ export function attentionMask(options: MaskOptions = {}): Mask {
   if (prefix > 0 && right === Number.POSITIVE_INFINITY) {
     throw new RangeError("prefix needs causal: true; without it every key is seen anyway");
   }
-  groups?.forEach((end, i) => {
-    checkInteger(`groups[${i}]`, end, i === 0 ? 1 : groups[i - 1] + 1);
-  });
+  for (let i = 0; i < (groups?.length ?? 0); i++) {
+    checkInteger(
+      `groups[${i}]`,
+      (groups as readonly number[])[i],
+      i === 0 ? 1 : (groups as readonly number[])[i - 1] + 1,
+    );
+  }
   const mask = { left, right, prefix, groups: groups === null ? null : [...groups], firstKey, keyLength };
   made.add(mask);
   return mask;

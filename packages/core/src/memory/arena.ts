@@ -51,7 +51,8 @@ export class Arena {
    */
   allocate(bytes: number, purpose: string): Address {
     this.#alive();
-    if (!Number.isSafeInteger(bytes) || bytes < 0) throw new RangeError(`cannot allocate ${bytes} bytes`);
+    const whole = Number.isSafeInteger(bytes) || bytes > MAX_BYTES;
+    if (!whole || bytes < 0) throw new RangeError(`cannot allocate ${bytes} bytes`);
     const address = this.#used;
     const end = Math.ceil((address + bytes) / ALIGNMENT) * ALIGNMENT;
     if (end > MAX_BYTES) {

@@ -48,6 +48,9 @@ export type RopeScaling =
     }
   | { readonly type: "factors"; readonly factors: readonly number[] };
 
+/** Far above the width of any head. */
+const MAX_ROTARY_DIM = 2 ** 20;
+
 /** A model's rotary embedding. */
 export interface RopeConfig {
   /** The base; 10000 in the paper. */
@@ -77,7 +80,7 @@ export interface RopeFrequencies {
  */
 export function ropeFrequencies(config: RopeConfig, length: number): RopeFrequencies {
   const { theta, rotaryDim, scaling } = config;
-  checkInteger("rotaryDim", rotaryDim, 2);
+  checkInteger("rotaryDim", rotaryDim, 2, MAX_ROTARY_DIM);
   if (rotaryDim % 2 !== 0) throw new RangeError(`rotaryDim: expected an even number, got ${rotaryDim}`);
   checkPositive("theta", theta);
   checkInteger("length", length, 0);

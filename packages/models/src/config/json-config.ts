@@ -1,6 +1,11 @@
 /** Reading a model's config.json: typed access in which a wrong value names its key. */
 
-import { ModelFileError, shown, UnsupportedModelError } from "../errors";
+import { ModelFileError, printable, shown, UnsupportedModelError } from "../errors";
+
+/** Wider than any published model; keeps what is computed from a hostile config small until its tensors are checked. */
+export const MAX_WIDTH = 2 ** 20;
+/** As MAX_WIDTH, for the width of a head. */
+export const MAX_HEAD_DIM = 2 ** 14;
 
 /** Bounds of a number in a config. */
 interface Bounds {
@@ -118,14 +123,14 @@ export class JsonConfig {
   /** The error for a value of the wrong form. */
   wrong(key: string, expected: string): ModelFileError {
     const got = this.has(key) ? shown(this.#values[key]) : "nothing";
-    return new ModelFileError(`config key "${this.#path}${key}": expected ${expected}, got ${got}`, {
+    return new ModelFileError(`config key "${this.#path}${printable(key)}": expected ${expected}, got ${got}`, {
       file: this.file,
     });
   }
 
   /** The error for a value that is well-formed and means something that we do not run. */
   unsupported(key: string, supported: readonly string[]): UnsupportedModelError {
-    return new UnsupportedModelError(`config key "${this.#path}${key}":`, this.#values[key], supported, {
+    return new UnsupportedModelError(`config key "${this.#path}${printable(key)}":`, this.#values[key], supported, {
       file: this.file,
     });
   }

@@ -1,7 +1,10 @@
 /** Taps: keeping named intermediate values of a pass. */
 
-import type { Address, Arena } from "@qkv/core";
+import { type Address, type Arena, OutOfMemoryError } from "@qkv/core";
 import type { Segment } from "./segments";
+
+/** Longer than any tap's name. */
+const MAX_PATTERN = 1000;
 
 /** An array with its shape, row-major. */
 export interface Tensor {
@@ -17,6 +20,8 @@ export interface Tensor {
 export function selectTaps(patterns: readonly string[], names: readonly string[]): ReadonlySet<string> {
   const selected = new Set<string>();
   for (const pattern of patterns) {
+    if (pattern.length > MAX_PATTERN)
+      throw new RangeError(`capture: a pattern of ${pattern.length} characters is too long`);
     const found = names.filter((name) => matches(pattern, name));
     if (found.length === 0) {
       throw new RangeError(`capture: nothing is called "${pattern}"; there are ${summarizeTaps(names)}`);
@@ -107,12 +112,18 @@ export class Capture {
     const tensors = this.#tensors[sequence] as Map<string, Tensor>;
     let tensor = tensors.get(name);
     if (tensor === undefined) {
-      tensor = {
-        data: new Float32Array(shape.reduce((product, n) => product * n, 1)),
-        shape,
-      };
+      tensor = { data: room(name, shape), shape };
       tensors.set(name, tensor);
     }
     return tensor;
+  }
+}
+
+function room(name: string, shape: readonly number[]): Float32Array {
+  const length = shape.reduce((product, n) => product * n, 1);
+  try {
+    return new Float32Array(length);
+  } catch (cause) {
+    throw new OutOfMemoryError(`capture: ${name} [${shape.join(", ")}] takes ${4 * length} bytes`, { cause });
   }
 }

@@ -8,6 +8,9 @@ export const MAX_JSON_DEPTH = 64;
 /** Several times the largest tokenizer.json (2.5 million values); bounds the memory that commas alone can claim. */
 export const MAX_JSON_VALUES = 20_000_000;
 
+/** Most keys of one object: twenty times the largest vocabulary, and what a Set can hold. */
+const MAX_JSON_KEYS = 5_000_000;
+
 export interface ParseJsonOptions {
   /** For messages. */
   file: string;
@@ -67,6 +70,7 @@ function scan(json: string, { file, maxDepth = MAX_JSON_DEPTH, maxValues = MAX_J
           const key = plainKey(json.slice(i + 1, end));
           if (keys.has(key)) throw fail(`with the key ${shown(key)} twice in one object`, i);
           keys.add(key);
+          if (keys.size > MAX_JSON_KEYS) throw fail(`with more than ${MAX_JSON_KEYS} keys in one object`, i);
         }
         atKey = false;
         i = end;

@@ -42,7 +42,7 @@ export async function openPath(path: string): Promise<{ source: FileSource; file
   const { basename, dirname } = await builtin<typeof import("node:path")>("node:path");
   const found = await fs.stat(path).catch((error: unknown) => {
     if (isNoSuchFile(error)) throw new ModelFileError("there is no such file or folder", { file: path });
-    throw error;
+    throw unreadable(error, path);
   });
   if (found.isDirectory()) return { source: new NodeFolder(path, fs), file: null };
   if (!found.isFile()) throw new ModelFileError("is neither a folder nor a regular file", { file: path });
@@ -112,7 +112,7 @@ class NodeFolder implements FileSource {
       return found;
     } catch (error) {
       if (isNoSuchFile(error)) return null;
-      throw error;
+      throw unreadable(error, path);
     }
   }
 
@@ -129,6 +129,17 @@ class NodeFolder implements FileSource {
 
   async #openFile(path: string): Promise<OpenFile | null> {
     const found = await this.#stat(path);
-    return found && { handle: await this.#fs.open(this.#on(path), "r"), size: found.size };
+    if (found === null) return null;
+    try {
+      return { handle: await this.#fs.open(this.#on(path), "r"), size: found.size };
+    } catch (error) {
+      throw unreadable(error, path);
+    }
   }
+}
+
+/** What the system says of a file that is there and cannot be read (a loop of links, no permission), as our error. */
+function unreadable(error: unknown, file: string): unknown {
+  const { code } = error as NodeJS.ErrnoException;
+  return typeof code === "string" ? new ModelFileError(`cannot be read (${code})`, { file }, { cause: error }) : error;
 }

@@ -41,6 +41,8 @@ const MAX_STRING_BYTES = 64 * 1024 * 1024;
 const MAX_ARRAY_LENGTH = 4_000_000;
 /** Real files nest none. */
 const MAX_ARRAY_DEPTH = 4;
+/** Arrays in arrays, which no model has: few bytes each in the file, and many in memory. */
+const MAX_NESTED_ARRAYS = 65_536;
 /** The format's limit (GGML_MAX_DIMS). */
 const MAX_DIMS = 4;
 
@@ -98,6 +100,7 @@ const PREFIX_ENDS = new Error("the prefix ends here");
 
 /** Parses a header from growing prefixes of a file. */
 export class GgufHeader {
+  #nested = 0;
   version = 0;
   readonly metadata = new Map<string, GgufValue>();
   readonly tensors = new Map<string, GgufTensorInfo>();
@@ -190,6 +193,9 @@ export class GgufHeader {
   }
 
   #array(depth: number): GgufArray {
+    if (depth > 1 && ++this.#nested > MAX_NESTED_ARRAYS) {
+      throw this.#fail(`has more than ${MAX_NESTED_ARRAYS} arrays inside of arrays, in ${this.where}`);
+    }
     if (depth > MAX_ARRAY_DEPTH) throw this.#fail(`${this.where} nests arrays deeper than ${MAX_ARRAY_DEPTH} levels`);
     const type = this.#u32();
     const numeric = NUMERIC[type];

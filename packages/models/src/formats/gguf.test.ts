@@ -1,7 +1,8 @@
 import { existsSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { UnsupportedModelError } from "../errors";
+import { ModelFileError, UnsupportedModelError } from "../errors";
 import { openSource } from "../files/open";
+import { identifyModel } from "../model-files";
 import { type Gguf, openGguf } from "./gguf";
 import {
   concat,
@@ -291,4 +292,39 @@ describe("tensors", () => {
       /a string of 2000 bytes, more than 1024/,
     ],
   ])("with %s are refused", (_, parts, tensor, problem) => expectBadFile(open(parts), { file: F, tensor, problem }));
+});
+
+describe("numbers and arrays that turn against their reader", () => {
+  // [u32 type][u64 length][elements]
+  const array = (type: number, elements: readonly Uint8Array[]) => {
+    const bytes = new Uint8Array(elements.reduce((sum, element) => sum + element.length, 0));
+    let at = 0;
+    for (const element of elements) {
+      bytes.set(element, at);
+      at += element.length;
+    }
+    return concat(u32(type), u64(elements.length), bytes);
+  };
+
+  it("64-bit integers where another value is expected are named like any other", async () => {
+    const big = array(10, [u64(2n ** 60n), u64(3)]);
+    for (const name of ["general.alignment", "general.architecture"]) {
+      const { files, file } = await openSource(
+        new Blob([gguf({ keys: [key(name, 9, big)] }) as Uint8Array<ArrayBuffer>]),
+      );
+      const error = await identifyModel({ files, file }, {}).catch((thrown: unknown) => thrown);
+      expect(error).toBeInstanceOf(ModelFileError);
+      expect(String(error)).toContain("1152921504606846976");
+    }
+  });
+
+  it("arrays in arrays are few", async () => {
+    const empty = array(4, []);
+    const nested = array(9, new Array(70_000).fill(empty));
+    await expectBadFile(open({ keys: [key("x", 9, nested)] }), {
+      file: F,
+      problem: /more than 65536 arrays inside of arrays/,
+    });
+    await expect(open({ keys: [key("x", 9, array(9, new Array(100).fill(empty)))] })).resolves.toBeDefined();
+  });
 });

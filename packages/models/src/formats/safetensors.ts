@@ -151,9 +151,16 @@ export async function openSafetensors(files: CheckedSource, options: { path?: st
   return path.endsWith(".json") ? openShards(files, path) : readSafetensorsHeader(files, path);
 }
 
-/** Where a folder ("" or ending in "/") has its safetensors: by the usual names, or the only file of the kind. */
-export async function findSafetensors(files: CheckedSource, folder = ""): Promise<string> {
+/** Where a folder ("" or ending in "/") has its safetensors by the usual names; null if it has none. */
+export async function usualSafetensors(files: CheckedSource, folder = ""): Promise<string | null> {
   for (const name of [SINGLE_FILE, INDEX_FILE]) if (await files.exists(folder + name)) return folder + name;
+  return null;
+}
+
+/** Where a folder has its safetensors: by the usual names, or the only file of the kind. */
+export async function findSafetensors(files: CheckedSource, folder = ""): Promise<string> {
+  const usual = await usualSafetensors(files, folder);
+  if (usual !== null) return usual;
   const inFolder = (name: string) => name.startsWith(folder) && !name.slice(folder.length).includes("/");
   const others = ((await files.list()) ?? []).filter((name) => inFolder(name) && name.endsWith(".safetensors"));
   if (others.length === 1) return others[0];

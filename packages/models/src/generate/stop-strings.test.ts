@@ -43,6 +43,11 @@ test("nothing that may become a stop string is shown early, and everything else 
   expect(gate.flush()).toBe("");
 });
 
+test("as many stop strings as one likes", () => {
+  const stops = Array.from({ length: 200_000 }, (_, i) => `stop ${i}.`);
+  expect(stream(["a b sto", "p 7. c"], stops)).toEqual({ text: "a b ", stopped: true });
+});
+
 test("without stop strings text passes through", () => {
   expect(stream(["a", "", "b"], [])).toEqual({ text: "ab", stopped: false });
 });

@@ -26,13 +26,21 @@ export class StopStrings {
   push(piece: string): string {
     if (this.#stopped || piece === "") return "";
     const text = this.#held + piece;
-    const found = this.#stops.map((stop) => text.indexOf(stop)).filter((at) => at >= 0);
-    if (found.length > 0) {
-      this.#stopped = true;
-      this.#held = "";
-      return text.slice(0, Math.min(...found));
+    let end = text.length;
+    let held = 0;
+    for (const stop of this.#stops) {
+      const found = text.indexOf(stop);
+      if (found >= 0) {
+        this.#stopped = true;
+        end = Math.min(end, found);
+      } else {
+        held = Math.max(held, overlap(text, stop));
+      }
     }
-    const held = Math.max(0, ...this.#stops.map((stop) => overlap(text, stop)));
+    if (this.#stopped) {
+      this.#held = "";
+      return text.slice(0, end);
+    }
     this.#held = text.slice(text.length - held);
     return text.slice(0, text.length - held);
   }

@@ -203,6 +203,7 @@ describe("refused by name", () => {
     [{ "llama.embedding_length": 64 }, /embedding_length": expected 32/],
     [{ "llama.block_count": 3 }, /tensor "model.layers.2.\S+": missing/],
     [{ "llama.rope.freq_base": 0.5 }, /freq_base/],
+    [{ "llama.attention.key_length": 2 ** 31 - 2 }, /key_length": expected an integer from 2 to 16384/],
   ] as [Metadata, RegExp][])("contradictions: %j", async (changes, message) => {
     await expect(load(asGguf(folder, changes))).rejects.toThrow(message);
   });

@@ -2,7 +2,7 @@
 
 import type { RopeScaling } from "@qkv/core";
 import { yarnAttentionFactor } from "@qkv/core";
-import type { JsonConfig } from "../config/json-config";
+import { type JsonConfig, MAX_HEAD_DIM } from "../config/json-config";
 import { checkRope } from "../config/rope";
 import { ModelFileError, UnsupportedModelError } from "../errors";
 import type { CheckedSource } from "../files/checked";
@@ -78,8 +78,11 @@ export async function readLlamaGguf(
   if (json.integer("llama.embedding_length") !== hiddenSize) {
     throw json.wrong("llama.embedding_length", `${hiddenSize}, the width of token_embd.weight`);
   }
-  const headDim = json.integer("llama.attention.key_length", { min: 2 }, hiddenSize / numAttentionHeads);
-  if (headDim % 2 !== 0) throw json.wrong("llama.attention.key_length", "an even number, for rotary pairs");
+  if (vocabSize < 1) throw new ModelFileError("has no rows", { file, tensor: "token_embd.weight" });
+  const inHead = { min: 2, max: MAX_HEAD_DIM };
+  const headDim = json.integer("llama.attention.key_length", inHead, hiddenSize / numAttentionHeads);
+  if (headDim % 2 !== 0 || headDim > MAX_HEAD_DIM)
+    throw json.wrong("llama.attention.key_length", `an even number, for rotary pairs, up to ${MAX_HEAD_DIM}`);
   for (const key of ["llama.attention.value_length", "llama.rope.dimension_count"]) {
     if (json.integer(key, {}, headDim) !== headDim) throw json.unsupported(key, [`${headDim}, the width of a head`]);
   }

@@ -22,7 +22,7 @@ import {
   ropeFrequencies,
 } from "@qkv/core";
 import { ACTIVATION_NAMES } from "../config/activation";
-import type { JsonConfig } from "../config/json-config";
+import { type JsonConfig, MAX_HEAD_DIM, MAX_WIDTH } from "../config/json-config";
 import { parseRope } from "../config/rope";
 import type { Capture } from "../decoder/capture";
 import type { DecoderNetwork } from "../decoder/network";
@@ -53,7 +53,7 @@ export interface LlamaConfig {
 
 /** Parses config.json, with transformers' defaults for what older files leave out. */
 export function parseLlamaConfig(json: JsonConfig): LlamaConfig {
-  const hiddenSize = json.integer("hidden_size");
+  const hiddenSize = json.integer("hidden_size", { max: MAX_WIDTH });
   const numAttentionHeads = json.integer("num_attention_heads");
   const numKeyValueHeads = json.integer("num_key_value_heads", {}, numAttentionHeads);
   if (numAttentionHeads % numKeyValueHeads !== 0) {
@@ -62,8 +62,9 @@ export function parseLlamaConfig(json: JsonConfig): LlamaConfig {
   if (!json.has("head_dim") && hiddenSize % numAttentionHeads !== 0) {
     throw json.wrong("num_attention_heads", `a divisor of hidden_size ${hiddenSize}`);
   }
-  const headDim = json.integer("head_dim", { min: 2 }, hiddenSize / numAttentionHeads);
-  if (headDim % 2 !== 0) throw json.wrong("head_dim", "an even number, for rotary pairs");
+  const headDim = json.integer("head_dim", { min: 2, max: MAX_HEAD_DIM }, hiddenSize / numAttentionHeads);
+  if (headDim % 2 !== 0 || headDim > MAX_HEAD_DIM)
+    throw json.wrong("head_dim", `an even number, for rotary pairs, up to ${MAX_HEAD_DIM}`);
   const maxPositionEmbeddings = json.integer("max_position_embeddings", {}, 2048);
   return {
     vocabSize: json.integer("vocab_size"),

@@ -85,7 +85,8 @@ function readAddedTokens(
   const ids = new Map<string, number>();
   if (json.isNull) return { tokens: added, ids };
   if (json.array().length > MAX_VOCAB_SIZE) json.fail(`at most ${MAX_VOCAB_SIZE} tokens`, `${json.array().length}`);
-  for (const item of json.items()) {
+  for (let i = 0; i < json.array().length; i++) {
+    const item = json.item(i);
     const id = item.get("id").integer(0, MAX_VOCAB_SIZE - 1);
     const content = item.get("content").string(MAX_ADDED_TOKEN_LENGTH);
     if (content === "") continue;
@@ -140,20 +141,31 @@ function readMerges(json: JsonCursor, ids: ReadonlyMap<string, number>): Int32Ar
   const merges = json.array();
   if (merges.length > MAX_MERGES) json.fail(`at most ${MAX_MERGES} merges`, `${merges.length}`);
   const triples = new Int32Array(merges.length * 3);
+  let longest = 0;
+  for (const token of ids.keys()) longest = Math.max(longest, token.length);
   let count = 0;
   for (let i = 0; i < merges.length; i++) {
     const merge = merges[i];
     // The older form is a line of merges.txt, whose heading some files kept.
     if (typeof merge === "string" && merge.startsWith("#version")) continue;
-    const pair: unknown = typeof merge === "string" ? merge.split(" ") : merge;
+    const pair: unknown = typeof merge === "string" ? pairOfLine(merge) : merge;
     if (!Array.isArray(pair) || pair.length !== 2 || typeof pair[0] !== "string" || typeof pair[1] !== "string") {
-      throw json.items()[i].fail('"left right" or ["left", "right"]');
+      throw json.item(i).fail('"left right" or ["left", "right"]');
     }
+    // Before anything is made of texts that can be no tokens.
+    const length = pair[0].length + pair[1].length;
+    if (length > longest) json.item(i).fail(`at most ${longest} characters, as the longest token has`, `${length}`);
     for (const token of [pair[0], pair[1], pair[0] + pair[1]]) {
       const id = ids.get(token);
-      if (id === undefined) json.items()[i].fail("tokens of the vocabulary", describe(token));
+      if (id === undefined) json.item(i).fail("tokens of the vocabulary", describe(token));
       triples[count++] = id as number;
     }
   }
   return triples.subarray(0, count);
+}
+
+/** The two parts of "left right"; null for more or fewer. Not split(), whose list may be as long as the text. */
+function pairOfLine(line: string): [string, string] | null {
+  const space = line.indexOf(" ");
+  return space === -1 || line.includes(" ", space + 1) ? null : [line.slice(0, space), line.slice(space + 1)];
 }

@@ -22,6 +22,7 @@ export function linearAttention(out: Float32Array, call: LinearAttentionArrays):
   checkHeads(heads, kvHeads);
   const queries = q.length / (heads * headDim);
   const keyCount = keys.length / (kvHeads * headDim);
+  if (queries === 0) return;
   const feature = featureFunction(call.featureMap);
   // state[i, j] = Σ φ(k)[i] v[j] and keySum[i] = Σ φ(k)[i], over the keys seen so far
   const state = new Float64Array(headDim * headDim);
