@@ -2,7 +2,7 @@
 
 import type { Decoder, GenerateOptions, GenerationResult } from "@qkv/models";
 import { OutputError } from "./errors";
-import { coloursFor, jsonLine } from "./output";
+import { coloursFor, forTerminal, jsonLine } from "./output";
 import { type Terminal, write } from "./terminal";
 
 /** What to generate and how to show it. */
@@ -31,11 +31,13 @@ export async function runGeneration(model: Decoder, request: GenerationRequest, 
     shown = true;
     await write(stdout, text);
   };
+  // A pipe gets the text as it is; a terminal would obey what is in it.
+  const visible = stdout.isTTY === true ? forTerminal : (text: string) => text;
   try {
-    await show(request.prompt && coloursFor(stdout, env).dim(request.prompt));
+    await show(request.prompt && coloursFor(stdout, env).dim(visible(request.prompt)));
     for await (const { id, text } of generation) {
       clock.tick();
-      await show(model.tokenizer === null ? `${shown ? " " : ""}${id}` : text);
+      await show(model.tokenizer === null ? `${shown ? " " : ""}${id}` : visible(text));
     }
   } catch (error) {
     // An interrupted text ends its line, for the shell's prompt to start on one of its own.

@@ -13,6 +13,14 @@ export function oneLine(text: string): string {
   return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (c) => `\\u{${c.codePointAt(0)?.toString(16)}}`);
 }
 
+/**
+ * Text that a model made, for a terminal: its vocabulary is from a file too, and escape sequences drive terminals. Lines
+ * and tabs stay, and so do the joiners that emoji need.
+ */
+export function forTerminal(text: string): string {
+  return text.replace(/(?![\n\t])\p{Cc}/gu, (c) => `\\u{${c.codePointAt(0)?.toString(16)}}`);
+}
+
 /** A value as one line of JSON, in which control characters that JSON lets through (C1, line separators) are escaped too. */
 export function jsonLine(value: unknown): string {
   const escaped = (c: string) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`;
