@@ -207,7 +207,11 @@ describe("tokenizer.json", () => {
       /merges\[5\]: expected at most \d+ char.* 1001/,
     ],
     ["an endless merge as a pair", at("model.merges.5", ["a", "b".repeat(1000)]), /at most \d+ characters.* 1001/],
-    ["an endless character", at("pre_tokenizer.replacement", "a".repeat(1e6)), /expected one character/],
+    [
+      "an endless character",
+      at("pre_tokenizer", { type: "Metaspace", replacement: "a".repeat(1e6) }),
+      /expected one character/,
+    ],
   ])("%s", (_, json, message) => {
     expect(fileError(() => Tokenizer.fromTokenizerJson(json)).message).toMatch(message);
   });

@@ -18,7 +18,7 @@ export const MAX_SHOWN_TEXT = 200;
 /** Longest added token in UTF-16 units: matching may look this far ahead at each position (known ones stay below 64). */
 export const MAX_ADDED_TOKEN_LENGTH = 256;
 
-/** Characters of all added tokens together, normalized or not: bounds the search trie. Known files stay below 200,000. */
+/** Characters of all added tokens together, normalized or not: bounds the search trie. Real files: a few thousand of < 50. */
 export const MAX_ADDED_TOKENS_LENGTH = 2_000_000;
 
 /** Most ids and pieces that the templates add around a text; known files add one or two. */
