@@ -109,9 +109,9 @@ export function asMask(mask: Mask | MaskOptions): Mask {
 }
 
 /** The mask of decoders: each query sees itself and the keys before it. */
-export const CAUSAL: Mask = attentionMask({ causal: true });
+export const CAUSAL: Mask = /* @__PURE__ */ attentionMask({ causal: true });
 /** No mask: every query sees every key. */
-export const BIDIRECTIONAL: Mask = attentionMask();
+export const BIDIRECTIONAL: Mask = /* @__PURE__ */ attentionMask();
 
 /**
  * The range `[from, to)` of keys that a query sees, written to `range`; empty (from = to) if there is none.

@@ -73,6 +73,8 @@ export interface RelativeBucketOptions {
  *
  * @param distance key position minus query position
  * @throws RangeError for fewer than 2 buckets a direction, or a maxDistance within the exact ones
+ * @example
+ * relativeBucket(-3, { bidirectional: false, numBuckets: 32, maxDistance: 128 }); // 3
  */
 export function relativeBucket(distance: number, options: RelativeBucketOptions): number {
   const { bidirectional, numBuckets, maxDistance } = options;
@@ -91,6 +93,11 @@ export function relativeBucket(distance: number, options: RelativeBucketOptions)
 /**
  * T5's relative bias by distance, for the kernels' `relative` form: [H, length], where index j holds the bias of
  * distance j - origin. `table` is `relative_attention_bias.weight`, [numBuckets, H].
+ *
+ * @example
+ * // distances -7 to 7, for 8 queries on 8 keys
+ * const shape = { heads: 8, length: 15, origin: 7, bidirectional: true, numBuckets: 32, maxDistance: 128 };
+ * attention(q, k, v, { heads: 8, headDim: 64, scale: 1, relativeBias: { data: relativeBias(table, shape), length: 15, origin: 7 } });
  */
 export function relativeBias(
   table: Float32Array,
@@ -129,7 +136,12 @@ export function alibiSlopes(heads: number): Float32Array {
   );
 }
 
-/** ALiBi as the kernels' `relative` form: [H, length], slope times distance, for keys up to the query. */
+/**
+ * ALiBi as the kernels' `relative` form: [H, length], slope times distance, where index j holds distance j - origin.
+ *
+ * @example
+ * alibiBias(8, { length: 64, origin: 63 }); // for a decoder: distances -63 to 0
+ */
 export function alibiBias(heads: number, options: { readonly length: number; readonly origin: number }): Float32Array {
   checkOptions("alibiBias", options, ["length", "origin"]);
   const length = checkInteger("length", options.length, 0);

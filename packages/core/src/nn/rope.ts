@@ -126,6 +126,11 @@ export function ropeFrequencies(config: RopeConfig, length: number): RopeFrequen
  *
  * The angle is rounded to float32 before its cosine is taken, as in the models' own code: at far positions that
  * rounding, and not the cosine, is what sets the numbers.
+ *
+ * @throws RangeError for positions whose angles are beyond what `sin` and `cos` reduce exactly
+ * @example
+ * const frequencies = ropeFrequencies({ theta: 10000, rotaryDim: 64, scaling: { type: "default" } }, 2);
+ * ropeAngles(frequencies, [0, 1], new Float32Array(2 * 32), new Float32Array(2 * 32));
  */
 export function ropeAngles(
   frequencies: RopeFrequencies,
@@ -143,7 +148,10 @@ export function ropeAngles(
   }
 }
 
-/** YaRN's factor on cos and sin: 0.1 m ln(factor) + 1, over the same with mAll where a config gives both. */
+/**
+ * YaRN's factor on cos and sin: 0.1 ln(factor) + 1; where a config gives both, 0.1 mscale ln(factor) + 1 over the same
+ * with mscaleAllDim.
+ */
 export function yarnAttentionFactor(factor: number, mscale = 0, mscaleAllDim = 0): number {
   const scaled = (m: number) => (factor <= 1 ? 1 : 0.1 * m * log(factor) + 1);
   return mscale !== 0 && mscaleAllDim !== 0 ? scaled(mscale) / scaled(mscaleAllDim) : scaled(1);
