@@ -1,12 +1,13 @@
 /** `qkv generate`: continues a text. */
 
 import { existsSync } from "node:fs";
-import { type Decoder, type GenerateOptions, type LoadOptions, load } from "@qkv/models";
+import { type Decoder, type GenerateOptions, load } from "@qkv/models";
 import { type Arguments, type Definitions, given } from "../arguments";
 import { command } from "../command";
 import { embeddedModel } from "../embedded-model";
 import { UsageError } from "../errors";
 import { runGeneration } from "../generation";
+import { MODEL_FLAGS, modelOptions } from "../model-flags";
 import { oneLine } from "../output";
 import { checkIds, checkLength } from "../prompt";
 import { readStdin, type Terminal, write } from "../terminal";
@@ -43,13 +44,7 @@ const ARGS = {
   },
   "ignore-eos": { type: "boolean", description: "Go on past the tokens that end a text" },
   "no-repeat-ngram-size": { type: "string", valueHint: "N", description: "Never repeat a sequence of N tokens" },
-  context: {
-    type: "string",
-    valueHint: "N",
-    description: "Positions to make room for (default: the model's own, at most 4096)",
-  },
-  tokenizer: { type: "string", valueHint: "FILE", description: "A tokenizer to use in place of the model's own" },
-  file: { type: "string", valueHint: "NAME", description: "Which file of a folder with several models" },
+  ...MODEL_FLAGS,
   json: { type: "boolean", description: "Print one JSON object, and nothing else" },
 } satisfies Definitions;
 
@@ -79,7 +74,7 @@ export const generateCommand = command({
     if (ids !== undefined && prompt !== undefined) throw new UsageError("give a prompt or --ids, not both");
     if (prompt === "") throw new UsageError("the prompt is empty: leave it out to let the model begin");
     const { signal } = terminal;
-    const model = await load(source, { ...loadOptions(args), signal });
+    const model = await load(source, { ...modelOptions(args), signal });
     try {
       const start = ids ?? startOf(model, prompt);
       checkIds(model, "--stop-ids", options.stopIds ?? []);
@@ -113,14 +108,6 @@ function chooseModel(args: GenerateArguments): { source: string; prompt: string 
 /** "-" is a prompt that is piped in, to the last byte. */
 async function withStdin({ source, prompt }: ReturnType<typeof chooseModel>, terminal: Terminal) {
   return { source, prompt: prompt === "-" ? await readStdin(terminal) : prompt };
-}
-
-function loadOptions(args: GenerateArguments): LoadOptions {
-  return given({
-    contextLength: args.integer("context", 1),
-    tokenizer: args.text("tokenizer"),
-    file: args.text("file"),
-  });
 }
 
 function generateOptions(args: GenerateArguments): GenerateOptions & { readonly maxNewTokens: number } {

@@ -1,20 +1,19 @@
 /** `qkv inspect`: what a model is, what it takes, and whether it runs. */
 
 import { type Inspection, inspect } from "@qkv/models";
-import { type Definitions, given } from "../arguments";
+import type { Definitions } from "../arguments";
 import { command } from "../command";
+import { MODEL_FLAGS, modelOptions } from "../model-flags";
 import { coloursFor, formatBytes, formatCount, jsonLine, oneLine } from "../output";
 import { write } from "../terminal";
 
 const ARGS = {
   model: { type: "positional", description: "A folder or a file (.gguf, .safetensors, llama2.c's .bin)" },
+  ...MODEL_FLAGS,
   context: {
-    type: "string",
-    valueHint: "N",
+    ...MODEL_FLAGS.context,
     description: "Positions to count memory for (default: the model's own, at most 4096)",
   },
-  tokenizer: { type: "string", valueHint: "FILE", description: "A tokenizer to use in place of the model's own" },
-  file: { type: "string", valueHint: "NAME", description: "Which file of a folder with several models" },
   json: { type: "boolean", description: "Print one JSON object, with the parsed config" },
 } satisfies Definitions;
 
@@ -28,12 +27,7 @@ export const inspectCommand = command({
     "The exit code is 0 for a model that does not run, too: the question was answered. JSON has runs and because.",
   ],
   async run(args, { stdout, env, signal }) {
-    const options = given({
-      contextLength: args.integer("context", 1),
-      tokenizer: args.text("tokenizer"),
-      file: args.text("file"),
-    });
-    const found = await inspect(args.positional("model") as string, { ...options, signal });
+    const found = await inspect(args.positional("model") as string, { ...modelOptions(args), signal });
     if (args.has("json")) return write(stdout, jsonLine({ ...found, memoryTotal: totalMemory(found) }));
     const { bold } = coloursFor(stdout, env);
     const lines = describe(found).map(([name, text]) => `${bold(name)}: ${oneLine(text)}\n`);

@@ -1,10 +1,11 @@
 /** `qkv trace`: runs a model once and saves what happened inside of it. */
 
-import { type Decoder, type LoadOptions, load, summarizeTaps, writeSafetensors } from "@qkv/models";
-import { type Arguments, type Definitions, given } from "../arguments";
+import { type Decoder, load, summarizeTaps, writeSafetensors } from "@qkv/models";
+import type { Arguments, Definitions } from "../arguments";
 import { command } from "../command";
 import { UsageError } from "../errors";
 import { checkOutsideModel, checkReplaceable, replaceFile } from "../files";
+import { MODEL_FLAGS, modelOptions } from "../model-flags";
 import { coloursFor, formatBytes, oneLine } from "../output";
 import { checkIds, checkLength } from "../prompt";
 import { write } from "../terminal";
@@ -21,13 +22,7 @@ const ARGS = {
   },
   out: { type: "string", valueHint: "FILE", description: "The safetensors file to write" },
   list: { type: "boolean", description: "Print the names of all taps, and run nothing" },
-  context: {
-    type: "string",
-    valueHint: "N",
-    description: "Positions to make room for (default: the model's own, at most 4096)",
-  },
-  tokenizer: { type: "string", valueHint: "FILE", description: "A tokenizer to use in place of the model's own" },
-  file: { type: "string", valueHint: "NAME", description: "Which file of a folder with several models" },
+  ...MODEL_FLAGS,
 } satisfies Definitions;
 
 type TraceArguments = Arguments<typeof ARGS>;
@@ -43,8 +38,8 @@ export const traceCommand = command({
     "qkv trace ./llama --list",
   ],
   async run(args, { stdout, stderr, env, signal, blocking }) {
-    const { tokenizer, ...request } = readRequest(args);
-    const model = await load(args.positional("model") as string, { ...request.load, ...given({ tokenizer }), signal });
+    const request = readRequest(args);
+    const model = await load(args.positional("model") as string, { ...modelOptions(args), signal });
     try {
       if (request.list) return await write(stdout, model.taps.map((name) => `${name}\n`).join(""));
       const { out, capture } = request;
@@ -78,9 +73,8 @@ function readRequest(args: TraceArguments) {
   const list = args.has("list");
   if (ids !== undefined && text !== undefined) throw new UsageError("give --ids or --text, not both");
   if (!list && ids === undefined && text === undefined) throw new UsageError("give --ids or --text: what to run");
-  const options: LoadOptions = given({ contextLength: args.integer("context", 1), file: args.text("file") });
   const capture = args.texts("tap").flatMap((names) => names.split(","));
-  return { ids, text, list, capture, out: args.text("out"), tokenizer: args.text("tokenizer"), load: options };
+  return { ids, text, list, capture, out: args.text("out") };
 }
 
 function encode({ tokenizer }: Decoder, text: string): readonly number[] {

@@ -1,6 +1,7 @@
 /** Taps: keeping named intermediate values of a pass. */
 
 import { type Address, type Arena, OutOfMemoryError } from "@qkv/core";
+import { elementCount } from "../formats/tensor";
 import type { Segment } from "./segments";
 
 /** Longer than any tap's name. */
@@ -84,8 +85,8 @@ export class Capture {
     if (!this.wants(name)) return;
     let row = 0;
     for (const { sequence, ids, cache } of segments) {
-      const { data } = this.#tensor(name, sequence, [this.#lengths[sequence] ?? 0, width]);
-      const first = cache.length - (this.#starts[sequence] ?? 0);
+      const { data } = this.#tensor(name, sequence, [this.#lengths[sequence], width]);
+      const first = cache.length - this.#starts[sequence];
       data.set(this.#arena.f32(address + 4 * row * width, ids.length * width), first * width);
       row += ids.length;
     }
@@ -93,8 +94,8 @@ export class Capture {
 
   /** Takes the attention weights of one query over the keys up to it, [H, 1, keyCount]. */
   probs(name: string, sequence: number, position: number, address: Address, heads: number, keyCount: number): void {
-    const queries = this.#lengths[sequence] ?? 0;
-    const start = this.#starts[sequence] ?? 0;
+    const queries = this.#lengths[sequence];
+    const start = this.#starts[sequence];
     const keys = start + queries;
     const { data } = this.#tensor(name, sequence, [heads, queries, keys]);
     const weights = this.#arena.f32(address, heads * keyCount);
@@ -105,11 +106,11 @@ export class Capture {
 
   /** What was captured of a sequence, in the order in which it was computed. */
   take(sequence: number): Record<string, Tensor> {
-    return Object.fromEntries(this.#tensors[sequence] ?? []);
+    return Object.fromEntries(this.#tensors[sequence]);
   }
 
   #tensor(name: string, sequence: number, shape: readonly number[]): Tensor {
-    const tensors = this.#tensors[sequence] as Map<string, Tensor>;
+    const tensors = this.#tensors[sequence];
     let tensor = tensors.get(name);
     if (tensor === undefined) {
       tensor = { data: room(name, shape), shape };
@@ -120,7 +121,7 @@ export class Capture {
 }
 
 function room(name: string, shape: readonly number[]): Float32Array {
-  const length = shape.reduce((product, n) => product * n, 1);
+  const length = elementCount(shape);
   try {
     return new Float32Array(length);
   } catch (cause) {

@@ -236,7 +236,11 @@ export class Decoder {
       cache,
     );
     return sequences.map((_, b) => ({
-      logits: { data: logits[b].slice((computed[b] - kept[b]) * V), shape: [kept[b], V] },
+      // A copy only where both are given: who changes one must not change the other.
+      logits: {
+        data: capture.has("logits") ? logits[b].slice((computed[b] - kept[b]) * V) : logits[b],
+        shape: [kept[b], V],
+      },
       captured: capture.has("logits")
         ? { ...captured[b], logits: { data: logits[b], shape: [computed[b], V] } }
         : captured[b],

@@ -1,4 +1,3 @@
-import { existsSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { ModelFileError, UnsupportedModelError } from "../errors";
 import { openSource } from "../files/open";
@@ -40,7 +39,8 @@ describe("real files", () => {
 
   const folder = process.env.QKV_MODELS;
   const smollm2 = `${folder}/SmolLM2-135M-Instruct-Q4_1.gguf`;
-  it.skipIf(folder === undefined || !existsSync(smollm2))("reads SmolLM2's header fast, and its tensors", async () => {
+  // Set but missing is a failure, not a skip.
+  it.skipIf(!folder)("reads SmolLM2's header fast, and its tensors", async () => {
     const { files, file } = await openSource(smollm2);
     const start = performance.now();
     const { metadata, tensors } = await openGguf(files, file!);

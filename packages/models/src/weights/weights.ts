@@ -7,6 +7,7 @@ import {
   blockSizes,
   bytesFor,
   decodeTensor,
+  elementCount,
   isTensorDtype,
   type TensorEntry,
   unsupportedDtype,
@@ -179,8 +180,7 @@ export class Weights {
       });
     }
     if (!isTensorDtype(tensor.dtype)) throw unsupportedDtype(tensor);
-    const elements = shape.reduce((product, n) => product * n, 1);
-    const address = arena.allocate(4 * elements, "weights");
+    const address = arena.allocate(4 * elementCount(shape), "weights");
     placements.set(fullName, { tensor, address });
     return address;
   }
@@ -190,7 +190,7 @@ export class Weights {
     const { dtype, shape, start, end, path, interleavedHeads } = tensor;
     if (!isTensorDtype(dtype)) throw unsupportedDtype(tensor);
     const { arena, checkpoint } = this.#plan;
-    const width = shape.length > 1 ? shape.slice(1).reduce((product, n) => product * n, 1) : 1;
+    const width = elementCount(shape.slice(1));
     // Rows, or where a row is no whole number of blocks (a quantised vector), the tensor as one.
     const wholeRows = width % blockSizes[dtype].elements === 0;
     const rowBytes = wholeRows ? bytesFor(dtype, width) : end - start;
