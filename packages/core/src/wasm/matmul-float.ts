@@ -1,0 +1,270 @@
+/**
+ * out[N, O] = x[N, I] · weightᵀ + bias, for float weights in panels.
+ *
+ * A panel holds 16 outputs, [I][16]: the order in which one row of x streams through it, and in which a tile of rows
+ * reads it too. Weights are packed once, at load (pack.ts).
+ *
+ * Every output is ((bias + b0) + b1) + ..., where b is the sum over a block of BLOCK inputs, in order, from 0. No tile,
+ * thread or number of rows changes that order. Blocks keep a tile's operands in the first-level cache, and the error
+ * of a long sum near sqrt(BLOCK) roundings.
+ */
+
+import type { FunctionBuilder, Local, Operand } from "./assembler";
+import type { Callable, ModuleBuilder } from "./module";
+
+/** Outputs of a panel. */
+export const PANEL = 16;
+/** Inputs that are summed before the sum is added to the output. */
+export const BLOCK = 256;
+
+/** How float weights lie in memory. */
+export type FloatDtype = "F32" | "F16" | "BF16";
+export const FLOAT_BYTES = { F32: 4, F16: 2, BF16: 2 } as const;
+
+/** Rows and columns of the main tile: what the registers hold. */
+export interface Tile {
+  readonly rows: number;
+  readonly columns: 8 | 16;
+}
+
+/** Four weights at `address`, as float32: exact. */
+export function loadFloats(
+  f: FunctionBuilder,
+  dtype: FloatDtype,
+  address: Operand<"ptr">,
+  offset: number,
+): Operand<"v128"> {
+  switch (dtype) {
+    case "F32":
+      return f.v128.load(address, offset);
+    case "BF16":
+      return f.i32x4.shl(f.v128.load16x4_u(address, offset), f.i32.const(16));
+    case "F16":
+      return widenHalf(f, f.v128.load16x4_s(address, offset));
+  }
+}
+
+/**
+ * Four float16, sign-extended to 32 bits, as float32. Exponent and mantissa move to their places, where the number
+ * counts 2^112 times too little, denormals included; infinities and NaN, whose exponent is all ones, get theirs back.
+ */
+function widenHalf(f: FunctionBuilder, bits: Operand<"v128">): Operand<"v128"> {
+  const shifted = f.local("v128", f.v128.and(f.i32x4.shl(bits, f.i32.const(13)), f.i32x4.const(0x8fffe000 | 0)));
+  const special = () => f.i32x4.eq(f.v128.and(shifted(), f.i32x4.const(0x0f800000)), f.i32x4.const(0x0f800000));
+  return f.v128.or(f.f32x4.mul(shifted(), f.f32x4.const(2 ** 112)), f.v128.and(special(), f.i32x4.const(0x7f800000)));
+}
+
+/** A run of inputs for `rows` rows and `columns` outputs: adds it to the outputs, or to the bias in the first block. */
+function tileFunction(module: ModuleBuilder, dtype: FloatDtype, { rows, columns }: Tile): Callable {
+  return module.function(["ptr", "i32", "ptr", "i32", "ptr", "i32", "ptr", "i32"], (f) => {
+    const [x, xStride, w, count, out, outStride, bias, first] = f.parameters as [
+      Local<"ptr">,
+      Local<"i32">,
+      Local<"ptr">,
+      Local<"i32">,
+      Local<"ptr">,
+      Local<"i32">,
+      Local<"ptr">,
+      Local<"i32">,
+    ];
+    const vectors = columns / 4;
+    const step = PANEL * FLOAT_BYTES[dtype];
+    const sums = f.locals("v128", rows * vectors);
+    const xs = rowPointers(f, rows, x, xStride);
+    const weights = f.locals("v128", vectors);
+    const value = f.local("v128");
+    const left = f.local("i32");
+    const one = (k: number) => {
+      for (let v = 0; v < vectors; v++) {
+        weights[v].set(loadFloats(f, dtype, w(), k * step + v * 4 * FLOAT_BYTES[dtype]));
+      }
+      for (let r = 0; r < rows; r++) {
+        value.set(f.v128.load32_splat(xs[r](), 4 * k));
+        for (let v = 0; v < vectors; v++) {
+          const sum = sums[r * vectors + v];
+          sum.set(f.f32x4.add(sum(), f.f32x4.mul(value(), weights[v]())));
+        }
+      }
+    };
+    const run = (unroll: number) => {
+      f.doWhile(
+        () => {
+          for (let k = 0; k < unroll; k++) one(k);
+          for (const pointer of xs) f.advance(pointer, 4 * unroll);
+          f.advance(w, unroll * step);
+          left.set(f.i32.sub(left(), f.i32.const(unroll)));
+        },
+        () => f.i32.ge_s(left(), f.i32.const(unroll)),
+      );
+    };
+    left.set(count());
+    f.if(f.i32.ge_s(left(), f.i32.const(TUNE.unroll)), () => run(TUNE.unroll));
+    f.if(left(), () => run(1));
+
+    const outs = rowPointers(f, rows, out, outStride);
+    const base = f.locals("v128", vectors);
+    f.if(
+      first(),
+      () => {
+        f.if(
+          f.ptr.isNull(bias()),
+          () => {
+            for (const b of base) b.set(f.f32x4.const(0));
+          },
+          () => {
+            for (let v = 0; v < vectors; v++) base[v].set(f.v128.load(bias(), 16 * v));
+          },
+        );
+        for (let r = 0; r < rows; r++) {
+          for (let v = 0; v < vectors; v++) {
+            f.v128.store(outs[r](), f.f32x4.add(base[v](), sums[r * vectors + v]()), 16 * v);
+          }
+        }
+      },
+      () => {
+        for (let r = 0; r < rows; r++) {
+          for (let v = 0; v < vectors; v++) {
+            f.v128.store(outs[r](), f.f32x4.add(f.v128.load(outs[r](), 16 * v), sums[r * vectors + v]()), 16 * v);
+          }
+        }
+      },
+    );
+  });
+}
+
+/** Inputs a turn of the inner loop: its bookkeeping is then a tenth of the work. */
+export const TUNE = { unroll: 4 };
+
+/** The addresses of `rows` rows. */
+export function rowPointers(f: FunctionBuilder, rows: number, first: Local<"ptr">, stride: Local<"i32">) {
+  const pointers: Local<"ptr">[] = [first];
+  for (let r = 1; r < rows; r++) {
+    pointers.push(f.local("ptr", f.ptr.add(pointers[r - 1](), f.ptr.from(stride()))));
+  }
+  return pointers;
+}
+
+/** What both matmul kernels are told about their output. */
+interface OutputArguments {
+  readonly out: Local<"ptr">;
+  readonly bias: Local<"ptr">;
+  readonly edge: Local<"ptr">;
+  readonly rows: Local<"i32">;
+  readonly outputs: Local<"i32">;
+}
+
+/** Where a panel's outputs go: in place, or for the last one, if `width` is less than a panel, into `edge`. */
+export function panelTarget(
+  f: FunctionBuilder,
+  a: OutputArguments,
+  panel: Local<"i32">,
+  width: Local<"i32">,
+  out: Local<"ptr">,
+  outStride: Local<"i32">,
+  bias: Local<"ptr">,
+): void {
+  const bytes = f.local("ptr", f.ptr.from(f.i32.mul(panel(), f.i32.const(4 * PANEL))));
+  f.if(
+    f.i32.ge_s(width(), f.i32.const(PANEL)),
+    () => {
+      out.set(f.ptr.add(a.out(), bytes()));
+      outStride.set(f.i32.mul(a.outputs(), f.i32.const(4)));
+    },
+    () => {
+      out.set(a.edge());
+      outStride.set(f.i32.const(4 * PANEL));
+    },
+  );
+  bias.set(f.select(a.bias(), f.ptr.add(a.bias(), bytes()), f.ptr.isNull(a.bias())));
+}
+
+/** Copies the outputs of a narrow last panel from `edge` to their place. */
+export function copyEdge(f: FunctionBuilder, a: OutputArguments, panel: Local<"i32">, width: Local<"i32">): void {
+  f.if(f.i32.lt_s(width(), f.i32.const(PANEL)), () => {
+    const row = f.local("i32", f.i32.const(0));
+    const column = f.local("i32");
+    const to = f.local("ptr");
+    const from = f.local("ptr", a.edge());
+    f.for(row, a.rows, 1, () => {
+      to.set(f.ptr.add(a.out(), f.ptr.from(f.i32.mul(panel(), f.i32.const(4 * PANEL)))));
+      to.set(f.ptr.add(to(), f.ptr.product(row(), f.i32.mul(a.outputs(), f.i32.const(4)))));
+      column.set(f.i32.const(0));
+      f.for(column, width, 1, () => {
+        f.f32.store(to(), f.f32.load(from()));
+        f.advance(to, 4);
+        f.advance(from, 4);
+      });
+      f.advanceBy(from, f.i32.mul(f.i32.sub(f.i32.const(PANEL), width()), f.i32.const(4)));
+    });
+  });
+}
+
+/** Rows of tiles, from the largest down to 1: any number of rows is taken apart into these. */
+function tileRows(most: number): number[] {
+  return [most, 4, 2, 1].filter((rows, i) => i === 0 || rows < most);
+}
+
+/**
+ * The kernel `matmul.{dtype}`, over panels from..to. `edge` is a scratch of N rows of 16 floats: the last panel of an
+ * O that is no multiple of 16 is computed there.
+ */
+export function emitFloatMatmul(module: ModuleBuilder, dtype: FloatDtype, tile: Tile): void {
+  const wide = tileRows(tile.rows).map((rows) => ({
+    rows,
+    columns: rows === 1 ? PANEL : tile.columns,
+    call: tileFunction(module, dtype, { rows, columns: rows === 1 ? PANEL : tile.columns }),
+  }));
+  const step = PANEL * FLOAT_BYTES[dtype];
+  module.kernel(
+    `matmul.${dtype}`,
+    { out: "ptr", x: "ptr", weight: "ptr", bias: "ptr", edge: "ptr", rows: "i32", inputs: "i32", outputs: "i32" },
+    (f, a, range) => {
+      const panel = f.local("i32", range.from());
+      const outStride = f.local("i32");
+      const out = f.local("ptr");
+      const w = f.local("ptr");
+      const bias = f.local("ptr");
+      const width = f.local("i32");
+      f.for(panel, range.to, 1, () => {
+        width.set(f.i32.sub(a.outputs(), f.i32.mul(panel(), f.i32.const(PANEL))));
+        panelTarget(f, a, panel, width, out, outStride, bias);
+        w.set(f.ptr.add(a.weight(), f.ptr.product(panel(), f.i32.mul(a.inputs(), f.i32.const(step)))));
+        const k = f.local("i32", f.i32.const(0));
+        const count = f.local("i32");
+        f.loop((again) => {
+          const rest = f.local("i32", f.i32.sub(a.inputs(), k()));
+          count.set(f.select(f.i32.const(BLOCK), rest(), f.i32.gt_s(rest(), f.i32.const(BLOCK))));
+          for (let column = 0; column < PANEL; column += tile.columns) {
+            const row = f.local("i32", f.i32.const(0));
+            for (const { rows, columns, call } of wide) {
+              if (column % columns !== 0) continue; // the single row does both halves at once
+              f.while(
+                () => f.i32.le_s(f.i32.add(row(), f.i32.const(rows)), a.rows()),
+                () => {
+                  f.call(call.index, call.parameters, [
+                    f.ptr.add(
+                      f.ptr.add(a.x(), f.ptr.product(row(), f.i32.mul(a.inputs(), f.i32.const(4)))),
+                      f.ptr.from(f.i32.mul(k(), f.i32.const(4))),
+                    ),
+                    f.i32.mul(a.inputs(), f.i32.const(4)),
+                    f.ptr.add(w(), f.ptr.const(column * FLOAT_BYTES[dtype])),
+                    count(),
+                    f.ptr.add(f.ptr.add(out(), f.ptr.product(row(), outStride())), f.ptr.const(4 * column)),
+                    outStride(),
+                    f.select(bias(), f.ptr.add(bias(), f.ptr.const(4 * column)), f.ptr.isNull(bias())),
+                    f.i32.eqz(k()),
+                  ]);
+                  row.set(f.i32.add(row(), f.i32.const(rows)));
+                },
+              );
+            }
+          }
+          f.advanceBy(w, f.i32.mul(count(), f.i32.const(step)));
+          k.set(f.i32.add(k(), count()));
+          f.brIf(again, f.i32.lt_s(k(), a.inputs()));
+        });
+        copyEdge(f, a, panel, width);
+      });
+    },
+  );
+}
