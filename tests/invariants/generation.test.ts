@@ -223,7 +223,15 @@ describe("wrong arguments throw before any work", () => {
 
   test.each([
     [{ contextLength: 0 }, /contextLength/],
-    [{ dtype: "q4" }, /unknown option "dtype"/],
+    [{ dtype: "q5" }, /dtype: expected one of auto, f32, q8, q4, got q5/],
+    [{ dtypes: "q4" }, /unknown option "dtypes"/],
+    [{ threads: 0 }, /threads/],
+    [{ threads: "many" }, /threads/],
+    [{ turbo: "yes" }, /turbo: expected true or false/],
+    [{ kernels: "webgpu" }, /kernels: expected "wasm" or "reference"/],
+    [{ activations: "int4" }, /activations: expected "f32" or "int8"/],
+    [{ kernels: "reference", turbo: true }, /turbo: the reference kernels/],
+    [{ kernels: "reference", threads: 2 }, /threads: the reference kernels/],
     [{ onProgress: 3 }, /onProgress/],
   ])("load with %o", async (options, message) => {
     await expect(load(repository("packages/cli/models/stories260K"), options as object)).rejects.toThrow(message);

@@ -68,6 +68,11 @@ export function place(arena: Arena, array: Float32Array): Address {
   return address;
 }
 
+/** An array as its bytes. */
+export function bytesOf({ buffer, byteOffset, byteLength }: Float32Array): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, byteLength);
+}
+
 /** Where the results of an op lie, filled with NaN so that an element that is never written shows. */
 export function results(arena: Arena, lengths: Readonly<Record<string, number>>) {
   const at: Record<string, Address> = {};

@@ -2,7 +2,7 @@
 
 import { embedding, linear } from "@qkv/core";
 import { float32, int64 } from "../onnx/model";
-import { type Exact, type OpCase, place, relative, results, shapeName } from "./case";
+import { bytesOf, type Exact, type OpCase, place, relative, results, shapeName } from "./case";
 import { numbers, Random, seedOf, type Values } from "./random";
 
 /** x [N, I] · weight [O, I]ᵀ + bias [O]. */
@@ -27,11 +27,8 @@ export function matmulCase(
     prepare(kernels, inputs) {
       const { arena } = kernels;
       const x = place(arena, inputs.x);
-      const weight = {
-        address: place(arena, inputs.weight),
-        rows: O,
-        columns: I,
-      };
+      const weight = kernels.createMatrix("F32", O, I);
+      kernels.writeRows(weight, 0, bytesOf(inputs.weight));
       const b = bias ? place(arena, inputs.bias) : null;
       const { at, read } = results(arena, { out: N * O });
       return {
@@ -138,11 +135,8 @@ export function embeddingCase(shape: { N: number; V: number; D: number }): OpCas
       return { table };
     },
     prepare(kernels, inputs) {
-      const table = {
-        address: place(kernels.arena, inputs.table),
-        rows: V,
-        columns: D,
-      };
+      const table = kernels.createMatrix("F32", V, D);
+      kernels.writeRows(table, 0, bytesOf(inputs.table));
       const { at, read } = results(kernels.arena, { out: N * D });
       return {
         run: () => kernels.embedding(at.out, table, ids),

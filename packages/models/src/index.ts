@@ -33,8 +33,9 @@ export {
   sample,
   subtractMax,
 } from "./generate/sampling";
+export type { KernelOptions, KernelReport } from "./kernels";
 export type { LlamaConfig } from "./llama/llama";
 export { type Inspection, inspect, type LoadOptions, load } from "./load";
 export { loadTokenizer } from "./model-files";
 export type { ModelConfig } from "./registry";
-export type { LoadProgress } from "./weights/weights";
+export type { LoadProgress, WeightDtype } from "./weights/weights";

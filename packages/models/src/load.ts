@@ -1,6 +1,6 @@
 /** `load` and `inspect`: from files to a model that runs, or to a description of one. */
 
-import { Arena, checkInteger, checkOptions, OutOfMemoryError, ReferenceKernels } from "@qkv/core";
+import { checkInteger, checkOptions, type Kernels, OutOfMemoryError } from "@qkv/core";
 import { Tokenizer, TokenizerFileError } from "@qkv/tokenize";
 import { Decoder, MAX_CONTEXT } from "./decoder/decoder";
 import type { DecoderNetwork } from "./decoder/network";
@@ -8,12 +8,13 @@ import { ModelFileError, UnsupportedModelError } from "./errors";
 import { type OpenedSource, openSource, type SourceLike } from "./files/open";
 import type { WeightFormat } from "./formats/detect";
 import { elementCount } from "./formats/tensor";
+import { checkKernelOptions, KERNEL_OPTIONS, type KernelOptions, kernelsFor, type ModelKernels } from "./kernels";
 import { identifyModel, type ModelFiles } from "./model-files";
 import type { ModelConfig } from "./registry";
-import { type LoadProgress, Weights } from "./weights/weights";
+import { type LoadProgress, WEIGHT_DTYPES, type WeightDtype, Weights } from "./weights/weights";
 
 /** Options of `load`. */
-export interface LoadOptions {
+export interface LoadOptions extends KernelOptions {
   /** Which file of a source with several, relative to it. */
   readonly file?: string;
   /** A tokenizer to use in place of the model's own: a path on disk, or one that is open already. */
@@ -23,13 +24,16 @@ export interface LoadOptions {
    * most 4096. More than the model was made for is allowed, as in PyTorch; expect nonsense.
    */
   readonly contextLength?: number;
+  /** In which dtype weights lie in memory; `auto`, as the file has them, if left out. */
+  readonly dtype?: WeightDtype;
   /** Calls loading off. */
   readonly signal?: AbortSignal;
   /** Told about the weights as they come. */
   readonly onProgress?: (progress: LoadProgress) => void;
 }
 
-const LOAD_OPTIONS: readonly (keyof LoadOptions)[] = ["file", "tokenizer", "contextLength", "signal", "onProgress"];
+const INSPECT_OPTIONS = ["file", "tokenizer", "contextLength", "dtype", "signal", ...KERNEL_OPTIONS] as const;
+const LOAD_OPTIONS: readonly (keyof LoadOptions)[] = [...INSPECT_OPTIONS, "onProgress"];
 
 /** Contexts of 100,000 positions and more are for those who ask: their caches outgrow the weights. */
 const DEFAULT_CONTEXT = 4096;
@@ -48,35 +52,50 @@ const DEFAULT_CONTEXT = 4096;
 export async function load(source: SourceLike, options: LoadOptions = {}): Promise<Decoder> {
   checkOptions("load", options, LOAD_OPTIONS);
   const { contextLength, signal, onProgress } = options;
-  if (contextLength !== undefined) checkInteger("contextLength", contextLength, 1, MAX_CONTEXT);
   if (onProgress !== undefined && typeof onProgress !== "function")
     throw new TypeError("onProgress: expected a function");
-  checkChoiceOfFiles(options);
-  checkSignal(signal);
+  checkCommonOptions(options);
   signal?.throwIfAborted();
   const opened = await openSource(source, signal);
-  const arena = new Arena();
+  let owner: ModelKernels | null = null;
   try {
     const files = await (await identifyModel(opened, options)).parse();
-    const { weights, network } = layOut(files, arena);
-    const decoder = new Decoder({
-      architecture: files.architecture,
-      config: files.model.config,
-      network,
-      tokenizer: files.tokenizer,
-      tokenizerProblem: files.tokenizerProblem,
-      endIds: files.endIds.filter((id) => id < network.vocabSize),
-      contextLength: contextLength ?? Math.min(network.maxPositions, DEFAULT_CONTEXT),
+    const { made, result } = await kernelsFor(options, (made) => {
+      const { weights, network } = layOut(files, made.kernels, options.dtype);
+      const decoder = new Decoder({
+        architecture: files.architecture,
+        config: files.model.config,
+        network,
+        kernels: made,
+        tokenizer: files.tokenizer,
+        tokenizerProblem: files.tokenizerProblem,
+        endIds: files.endIds.filter((id) => id < network.vocabSize),
+        contextLength: contextLength ?? Math.min(network.maxPositions, DEFAULT_CONTEXT),
+      });
+      return { weights, decoder };
     });
-    arena.commit(); // all of it, before the first weight is read
-    await weights.read({ signal, onProgress });
-    return decoder;
+    owner = made;
+    made.kernels.arena.commit(); // all of it, before the first weight is read
+    // Both to their end, even if one fails: what has started must be given back.
+    const [started, read] = await Promise.allSettled([made.start(), result.weights.read({ signal, onProgress })]);
+    for (const outcome of [read, started]) if (outcome.status === "rejected") throw outcome.reason;
+    return result.decoder;
   } catch (error) {
-    arena.dispose();
+    owner?.dispose();
     throw error;
   } finally {
     await closeQuietly(opened);
   }
+}
+
+function checkCommonOptions(options: LoadOptions): void {
+  const { contextLength, dtype } = options;
+  if (contextLength !== undefined) checkInteger("contextLength", contextLength, 1, MAX_CONTEXT);
+  if (dtype !== undefined && !WEIGHT_DTYPES.includes(dtype))
+    throw new RangeError(`dtype: expected one of ${WEIGHT_DTYPES.join(", ")}, got ${String(dtype)}`);
+  checkKernelOptions(options);
+  checkChoiceOfFiles(options);
+  checkSignal(options.signal);
 }
 
 /** A source that fails to close has given all that was asked of it; its error must not hide another. */
@@ -97,11 +116,15 @@ function checkSignal(signal: AbortSignal | undefined): void {
   }
 }
 
-/** Lays a model out in an arena, without reading its weights. */
-function layOut(files: ModelFiles, arena: Arena): { weights: Weights; network: DecoderNetwork } {
+/** Lays a model out in the kernels' memory, without reading its weights. */
+function layOut(
+  files: ModelFiles,
+  kernels: Kernels,
+  dtype: WeightDtype = "auto",
+): { weights: Weights; network: DecoderNetwork } {
   const { checkpoint, model, tokenizer } = files;
-  const weights = Weights.of(checkpoint, arena);
-  const network = model.create(weights, new ReferenceKernels(arena));
+  const weights = Weights.of(checkpoint, kernels, dtype);
+  const network = model.create(weights, kernels);
   if (tokenizer !== null && tokenizer.vocabSize > network.vocabSize) {
     throw new ModelFileError(
       `the tokenizer has ${tokenizer.vocabSize} tokens, and the embedding only ${network.vocabSize} rows`,
@@ -141,16 +164,10 @@ export interface Inspection {
  * @example
  * const { runs, because, parameters } = await inspect("packages/cli/models/stories260K");
  */
-export async function inspect(
-  source: SourceLike,
-  options: Pick<LoadOptions, "file" | "tokenizer" | "contextLength" | "signal"> = {},
-): Promise<Inspection> {
-  checkOptions("inspect", options, ["file", "tokenizer", "contextLength", "signal"]);
-  checkChoiceOfFiles(options);
-  checkSignal(options.signal);
-  if (options.contextLength !== undefined) checkInteger("contextLength", options.contextLength, 1, MAX_CONTEXT);
+export async function inspect(source: SourceLike, options: Omit<LoadOptions, "onProgress"> = {}): Promise<Inspection> {
+  checkOptions("inspect", options, INSPECT_OPTIONS);
+  checkCommonOptions(options);
   const opened = await openSource(source, options.signal);
-  const arena = new Arena();
   let found: Inspection = {
     architecture: null,
     format: null,
@@ -178,18 +195,21 @@ export async function inspect(
           ? { problem: tokenizerProblem ?? "none" }
           : { kind: tokenizer.kind, vocabSize: tokenizer.vocabSize },
     };
-    const { network } = layOut(files, arena);
-    const contextLength = options.contextLength ?? Math.min(network.maxPositions, DEFAULT_CONTEXT);
-    network.createCache(contextLength);
-    network.createScratch();
-    return { ...found, memory: arena.report(), contextLength, runs: true };
+    const { made, result } = await kernelsFor(options, ({ kernels }) => {
+      const { network } = layOut(files, kernels, options.dtype);
+      const contextLength = options.contextLength ?? Math.min(network.maxPositions, DEFAULT_CONTEXT);
+      network.createCache(contextLength);
+      network.createScratch();
+      return { memory: kernels.arena.report(), contextLength };
+    });
+    made.dispose();
+    return { ...found, ...result, runs: true };
   } catch (error) {
     // What is wrong with the model is the answer; anything else is ours or the caller's fault.
     const ofTheModel = [ModelFileError, UnsupportedModelError, TokenizerFileError, OutOfMemoryError];
     if (!ofTheModel.some((kind) => error instanceof kind)) throw error;
     return { ...found, because: (error as Error).message };
   } finally {
-    arena.dispose();
     await closeQuietly(opened);
   }
 }

@@ -4,7 +4,8 @@
  * Shape letters, here and everywhere: B batch, T query positions, S key positions, D model width, H query heads,
  * G key/value heads, K head width, F width of the MLP, V vocabulary, L layers, N any number of rows.
  *
- * Layout: everything is float32, row-major and dense, and is reached by its address in `arena`. Rows are positions.
+ * Layout: all but weight matrices is float32, row-major and dense, and is reached by its address in `arena`. Rows are
+ * positions.
  * A row of queries is [H, K], of keys and values [G, K]: attention indexes heads, nothing is transposed or repeated.
  *
  * Arguments are positional, output first, because these calls run thousands of times a token and an options object
@@ -17,15 +18,38 @@
  * "rounded" means correct to 0.5 ulp of float32 plus an error in double precision that is negligible beside it.
  */
 
+import type { Dtype } from "../dtypes/dtype";
 import type { Address, Arena } from "../memory/arena";
 import type { Activation } from "./activation";
 import type { AttentionCall } from "./attention-call";
 
-/** A weight matrix [rows, columns], float32. As a linear layer: rows are outputs, columns inputs, as in PyTorch. */
+/**
+ * A weight matrix [rows, columns]. As a linear layer: rows are outputs, columns inputs, as in PyTorch.
+ *
+ * Its numbers stay in `dtype` and are decoded as they are used. How they lie in memory is the implementation's own: a
+ * matrix is made by `createMatrix` of the kernels that use it, and filled by their `writeRows`.
+ */
 export interface Matrix {
   readonly address: Address;
   readonly rows: number;
   readonly columns: number;
+  readonly dtype: Dtype;
+}
+
+/**
+ * What quantised weights are multiplied with: activations as they are, or quantised to 8 bits for each block of 32
+ * inputs (`quantizeActivations`), which is faster and costs accuracy. Float weights take activations as they are.
+ */
+export type ActivationPrecision = "f32" | "int8";
+
+/** One of the products that `matmuls` computes of the same rows. */
+export interface Product {
+  /** [N, O] */
+  out: Address;
+  /** [O, I] */
+  readonly weight: Matrix;
+  /** [O] */
+  readonly bias: Address | null;
 }
 
 /** Which coordinates of a head rotate together: (i, i + R/2), as in Hugging Face, or (2i, 2i + 1), as in GPT-J. */
@@ -58,12 +82,32 @@ export interface Kernels {
   /** The memory that all addresses point into. */
   readonly arena: Arena;
 
+  /** How activations meet quantised weights. */
+  readonly activations: ActivationPrecision;
+
+  /**
+   * Reserves a matrix, filed under "weights"; its numbers are undefined until `writeRows` brought every row.
+   * Where `columns` is no multiple of a quantised dtype's block, a row's last block is filled with zeros (`rowBytes`);
+   * Q6_K takes whole blocks only.
+   */
+  createMatrix(dtype: Dtype, rows: number, columns: number): Matrix;
+
+  /**
+   * Stores whole rows from `row` on, as files hold them: row-major, in the matrix's dtype, at any alignment.
+   *
+   * @throws RangeError for a part of a row, rows past the end, a scale that is infinite or NaN
+   */
+  writeRows(matrix: Matrix, row: number, bytes: Uint8Array): void;
+
   /**
    * out[N, O] = x[N, I] · weightᵀ + bias, for weight [O, I] and bias [O] or none. Rounded once at the end.
    */
   matmul(out: Address, x: Address, weight: Matrix, bias: Address | null, rows: number): void;
 
-  /** out[N, D] = rows of table [V, D] by id. Exact. Ids must lie in 0..V-1. */
+  /** Several products of the same x [N, I], such as q, k and v: what they share is done once. */
+  matmuls(x: Address, rows: number, products: readonly Product[]): void;
+
+  /** out[N, D] = rows of table [V, D] by id. Decoded exactly. Ids must lie in 0..V-1. */
   embedding(out: Address, table: Matrix, ids: ArrayLike<number>): void;
 
   /** out[i] = a[i] + b[i]. Rounded. `out` may be `a` or `b`. */

@@ -4,14 +4,24 @@
 export type Address = number;
 
 const PAGE_BYTES = 65_536;
+/** Below the first block: room for the arguments and constants of kernels. Address 0 is never given out. */
+export const RESERVED_BYTES = 4096;
 /** A cache line: rows that start on one never share it with a neighbour. */
 const ALIGNMENT = 64;
-/** What a WebAssembly memory with 32-bit addresses can hold. */
-const MAX_BYTES = 65_536 * PAGE_BYTES;
+/** Most pages of a memory, by the width of its addresses: 4 GiB, and 16 GiB, which is what engines allow. */
+export const MAX_PAGES = { 32: 65_536, 64: 262_144 } as const;
 
 /** There is not enough memory for what was asked; the message says how much it would take. */
 export class OutOfMemoryError extends RangeError {
   override readonly name = "OutOfMemoryError";
+}
+
+/** What kind of memory an arena takes. */
+export interface ArenaOptions {
+  /** Memory that workers can share: needs SharedArrayBuffer, which browsers give to isolated pages only. */
+  readonly shared?: boolean;
+  /** Addresses of 64 bits reach beyond 4 GiB, where the engine has them (`memory64Available`). */
+  readonly addressBits?: 32 | 64;
 }
 
 /** A point in an arena's history. */
@@ -21,7 +31,8 @@ export interface ArenaMark {
 }
 
 /**
- * A bump allocator over one `WebAssembly.Memory`.
+ * A bump allocator over one `WebAssembly.Memory`, which is made when the first of it is needed, at the size that is
+ * known by then.
  *
  * `allocate` only counts: memory is taken when the next view is asked for, in one step, so that a model can lay out
  * everything first and learn whether it fits before it reads a byte.
@@ -33,10 +44,19 @@ export interface ArenaMark {
  * arena.f32(x, 16).fill(1);
  */
 export class Arena {
-  #memory: WebAssembly.Memory | null = new WebAssembly.Memory({ initial: 1 });
-  // Address 0 is never given out, so that a forgotten address shows as a write below the first block.
-  #used = ALIGNMENT;
+  readonly shared: boolean;
+  readonly addressBits: 32 | 64;
+  readonly #maxBytes: number;
+  #memory: WebAssembly.Memory | null = null;
+  #disposed = false;
+  #used = RESERVED_BYTES;
   #byPurpose: Map<string, number> = new Map();
+
+  constructor({ shared = false, addressBits = 32 }: ArenaOptions = {}) {
+    this.shared = shared;
+    this.addressBits = addressBits;
+    this.#maxBytes = MAX_PAGES[addressBits] * PAGE_BYTES;
+  }
 
   /** Bytes given out so far, alignment included. */
   get used(): number {
@@ -47,17 +67,18 @@ export class Arena {
    * Gives out `bytes` bytes: zeros, unless they were released before.
    *
    * @param purpose what `report` files the bytes under, such as "weights"
-   * @throws OutOfMemoryError if the arena would pass the 4 GiB that 32-bit addresses reach
+   * @throws OutOfMemoryError if the arena would pass what its addresses reach, 4 GiB for those of 32 bits
    */
   allocate(bytes: number, purpose: string): Address {
     this.#alive();
-    const whole = Number.isSafeInteger(bytes) || bytes > MAX_BYTES;
+    const whole = Number.isSafeInteger(bytes) || bytes > this.#maxBytes;
     if (!whole || bytes < 0) throw new RangeError(`cannot allocate ${bytes} bytes`);
     const address = this.#used;
     const end = Math.ceil((address + bytes) / ALIGNMENT) * ALIGNMENT;
-    if (end > MAX_BYTES) {
+    if (end > this.#maxBytes) {
+      const limit = `a model's memory is limited to ${mebibytes(this.#maxBytes)}`;
       throw new OutOfMemoryError(
-        `${purpose} need ${mebibytes(bytes)} more, after ${mebibytes(address)}: a model's memory is limited to 4096 MiB`,
+        `${purpose} need ${mebibytes(bytes)} more, after ${mebibytes(address)}: ${limit} by addresses of ${this.addressBits} bits`,
       );
     }
     this.#used = end;
@@ -88,19 +109,32 @@ export class Arena {
    * @throws OutOfMemoryError if the engine has not so much
    */
   commit(): void {
-    const memory = this.#alive();
-    const missing = this.#used - memory.buffer.byteLength;
+    this.#alive();
+    const pages = Math.ceil(this.#used / PAGE_BYTES);
+    const missing = pages - (this.#memory === null ? 0 : this.#memory.buffer.byteLength / PAGE_BYTES);
     if (missing <= 0) return;
     try {
-      memory.grow(Math.ceil(missing / PAGE_BYTES));
+      if (this.#memory === null) this.#memory = this.#create(pages);
+      else this.#memory.grow(this.#count(missing));
     } catch (cause) {
       throw new OutOfMemoryError(`the engine refused ${mebibytes(this.#used)} of memory`, { cause });
     }
   }
 
+  /** The memory, with all that has been allocated: for kernels and workers. */
+  get memory(): WebAssembly.Memory {
+    this.commit();
+    return this.#memory as WebAssembly.Memory;
+  }
+
   /** View of `length` floats at `address`. Make it, use it, drop it. */
   f32(address: Address, length: number): Float32Array {
     return new Float32Array(this.#buffer(address, 4 * length), address, length);
+  }
+
+  /** View of `length` 32-bit integers at `address`. Make it, use it, drop it. */
+  i32(address: Address, length: number): Int32Array {
+    return new Int32Array(this.#buffer(address, 4 * length), address, length);
   }
 
   /** View of `length` bytes at `address`. Make it, use it, drop it. */
@@ -111,27 +145,42 @@ export class Arena {
   /** Gives the memory back. Every later use throws. */
   dispose(): void {
     this.#memory = null;
+    this.#disposed = true;
   }
 
   /** Whether `dispose` was called. */
   get disposed(): boolean {
-    return this.#memory === null;
+    return this.#disposed;
   }
 
-  #alive(): WebAssembly.Memory {
-    if (this.#memory === null) throw new Error("this memory was disposed");
-    return this.#memory;
+  #alive(): void {
+    if (this.#disposed) throw new Error("this memory was disposed");
+  }
+
+  #create(pages: number): WebAssembly.Memory {
+    const wide = this.addressBits === 64;
+    const descriptor = {
+      initial: this.#count(pages),
+      // A shared memory must say how far it may grow; the engine reserves addresses, not memory.
+      ...(this.shared && { shared: true, maximum: this.#count(MAX_PAGES[this.addressBits]) }),
+      ...(wide && { address: "i64" }),
+    };
+    return new WebAssembly.Memory(descriptor as unknown as WebAssembly.MemoryDescriptor);
+  }
+
+  /** Pages as the engine wants them: a BigInt where addresses have 64 bits, which TypeScript's types do not know. */
+  #count(pages: number): number {
+    return (this.addressBits === 64 ? BigInt(pages) : pages) as number;
   }
 
   #buffer(address: Address, bytes: number): ArrayBuffer {
-    const memory = this.#alive();
-    if (!(address >= ALIGNMENT && address + bytes <= this.#used)) {
+    this.#alive();
+    if (!(address >= RESERVED_BYTES && address + bytes <= this.#used)) {
       throw new RangeError(`bytes ${address} to ${address + bytes} are outside the ${this.#used} that were allocated`);
     }
     // Whatever was allocated is taken now, not only what this view needs: an op makes several views in a row, and the
     // growth for a later one would empty the earlier ones.
-    this.commit();
-    return memory.buffer;
+    return this.memory.buffer;
   }
 }
 

@@ -93,8 +93,8 @@ export class Bytes {
     } while (rest > 0);
   }
 
-  /** LEB128, signed, for integers of up to 53 bits. */
-  signed(value: number): void {
+  /** LEB128, signed. */
+  signed(value: number | bigint): void {
     let rest = BigInt(value);
     for (;;) {
       const low = Number(rest & 0x7fn);
@@ -156,7 +156,8 @@ export class FunctionBuilder {
     LoadFamily<(typeof LOADS)["i32"]> &
     StoreFamily<(typeof STORES)["i32"]> &
     Constant<"i32">;
-  readonly i64: Family<(typeof INSTRUCTIONS)["i64"]>;
+  readonly i64: Family<(typeof INSTRUCTIONS)["i64"]> &
+    LoadFamily<(typeof LOADS)["i64"]> & { const(value: bigint): Operand<"i64"> };
   readonly f32: Family<(typeof INSTRUCTIONS)["f32"]> &
     LoadFamily<(typeof LOADS)["f32"]> &
     StoreFamily<(typeof STORES)["f32"]> &
@@ -202,7 +203,13 @@ export class FunctionBuilder {
       ...op.i32,
       const: this.#constant("i32", (v) => this.#immediate(0x41, () => this.#code.signed(v | 0))),
     };
-    this.i64 = op.i64;
+    this.i64 = {
+      ...op.i64,
+      const: (value) => {
+        this.#immediate(0x42, () => this.#code.signed(BigInt.asIntN(64, value)));
+        return this.#push("i64");
+      },
+    };
     this.f32 = { ...op.f32, const: this.#constant("f32", (v) => this.#immediate(0x43, () => this.#code.f32(v))) };
     this.f64 = { ...op.f64, const: this.#constant("f64", (v) => this.#immediate(0x44, () => this.#code.f64(v))) };
     this.v128 = { ...op.v128, ...this.#laneStores() };
@@ -434,7 +441,7 @@ export class FunctionBuilder {
       i32: Family<(typeof INSTRUCTIONS)["i32"]> &
         LoadFamily<(typeof LOADS)["i32"]> &
         StoreFamily<(typeof STORES)["i32"]>;
-      i64: Family<(typeof INSTRUCTIONS)["i64"]>;
+      i64: Family<(typeof INSTRUCTIONS)["i64"]> & LoadFamily<(typeof LOADS)["i64"]>;
       f32: Family<(typeof INSTRUCTIONS)["f32"]> &
         LoadFamily<(typeof LOADS)["f32"]> &
         StoreFamily<(typeof STORES)["f32"]>;

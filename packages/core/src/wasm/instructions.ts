@@ -90,6 +90,10 @@ export const INSTRUCTIONS = {
   i64: {
     add: plain(0x7c, ["i64", "i64"], "i64"),
     mul: plain(0x7e, ["i64", "i64"], "i64"),
+    and: plain(0x83, ["i64", "i64"], "i64"),
+    or: plain(0x84, ["i64", "i64"], "i64"),
+    shl: plain(0x86, ["i64", "i64"], "i64"),
+    shr_u: plain(0x88, ["i64", "i64"], "i64"),
     extend_i32_u: plain(0xad, ["i32"], "i64"),
     trunc_sat_f64_u: misc(0x07, ["f64"], "i64"),
   },
@@ -227,6 +231,7 @@ export const LOADS = {
     load8_u: memory(null, 0x2d, 0, "i32"),
     load16_u: memory(null, 0x2f, 1, "i32"),
   },
+  i64: { load: memory(null, 0x29, 3, "i64") },
   f32: { load: memory(null, 0x2a, 2, "f32") },
   f64: { load: memory(null, 0x2b, 3, "f64") },
   v128: {

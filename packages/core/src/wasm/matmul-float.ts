@@ -9,53 +9,30 @@
  * of a long sum near sqrt(BLOCK) roundings.
  */
 
-import type { FunctionBuilder, Local, Operand } from "./assembler";
+import type { FunctionBuilder, Local } from "./assembler";
 import type { Callable, ModuleBuilder } from "./module";
+import {
+  BLOCK,
+  FLOAT_BYTES,
+  type FloatDtype,
+  loadFloats,
+  PANEL,
+  type PanelLayout,
+  panelBytes,
+  panelDtype,
+  SLAB_BYTES,
+} from "./panels";
 
-/** Outputs of a panel. */
-export const PANEL = 16;
-/** Inputs that are summed before the sum is added to the output. */
-export const BLOCK = 256;
-
-/** How float weights lie in memory. */
-export type FloatDtype = "F32" | "F16" | "BF16";
-export const FLOAT_BYTES = { F32: 4, F16: 2, BF16: 2 } as const;
-
-/** Rows and columns of the main tile: what the registers hold. */
+/** Rows and columns that are computed at once: what the registers hold. */
 export interface Tile {
   readonly rows: number;
   readonly columns: 8 | 16;
-}
-
-/** Four weights at `address`, as float32: exact. */
-export function loadFloats(
-  f: FunctionBuilder,
-  dtype: FloatDtype,
-  address: Operand<"ptr">,
-  offset: number,
-): Operand<"v128"> {
-  switch (dtype) {
-    case "F32":
-      return f.v128.load(address, offset);
-    case "BF16":
-      return f.i32x4.shl(f.v128.load16x4_u(address, offset), f.i32.const(16));
-    case "F16":
-      return widenHalf(f, f.v128.load16x4_s(address, offset));
-  }
-}
-
-/**
- * Four float16, sign-extended to 32 bits, as float32. Exponent and mantissa move to their places, where the number
- * counts 2^112 times too little, denormals included; infinities and NaN, whose exponent is all ones, get theirs back.
- */
-function widenHalf(f: FunctionBuilder, bits: Operand<"v128">): Operand<"v128"> {
-  const shifted = f.local("v128", f.v128.and(f.i32x4.shl(bits, f.i32.const(13)), f.i32x4.const(0x8fffe000 | 0)));
-  const special = () => f.i32x4.eq(f.v128.and(shifted(), f.i32x4.const(0x0f800000)), f.i32x4.const(0x0f800000));
-  return f.v128.or(f.f32x4.mul(shifted(), f.f32x4.const(2 ** 112)), f.v128.and(special(), f.i32x4.const(0x7f800000)));
+  /** Inputs a turn of the inner loop. */
+  readonly unroll: 1 | 2 | 4;
 }
 
 /** A run of inputs for `rows` rows and `columns` outputs: adds it to the outputs, or to the bias in the first block. */
-function tileFunction(module: ModuleBuilder, dtype: FloatDtype, { rows, columns }: Tile): Callable {
+function tileFunction(module: ModuleBuilder, dtype: FloatDtype, { rows, columns, unroll }: Tile): Callable {
   return module.function(["ptr", "i32", "ptr", "i32", "ptr", "i32", "ptr", "i32"], (f) => {
     const [x, xStride, w, count, out, outStride, bias, first] = f.parameters as [
       Local<"ptr">,
@@ -98,7 +75,7 @@ function tileFunction(module: ModuleBuilder, dtype: FloatDtype, { rows, columns 
       );
     };
     left.set(count());
-    f.if(f.i32.ge_s(left(), f.i32.const(TUNE.unroll)), () => run(TUNE.unroll));
+    f.if(f.i32.ge_s(left(), f.i32.const(unroll)), () => run(unroll));
     f.if(left(), () => run(1));
 
     const outs = rowPointers(f, rows, out, outStride);
@@ -131,9 +108,6 @@ function tileFunction(module: ModuleBuilder, dtype: FloatDtype, { rows, columns 
     );
   });
 }
-
-/** Inputs a turn of the inner loop: its bookkeeping is then a tenth of the work. */
-export const TUNE = { unroll: 4 };
 
 /** The addresses of `rows` rows. */
 export function rowPointers(f: FunctionBuilder, rows: number, first: Local<"ptr">, stride: Local<"i32">) {
@@ -199,67 +173,114 @@ export function copyEdge(f: FunctionBuilder, a: OutputArguments, panel: Local<"i
   });
 }
 
-/** Rows of tiles, from the largest down to 1: any number of rows is taken apart into these. */
-function tileRows(most: number): number[] {
-  return [most, 4, 2, 1].filter((rows, i) => i === 0 || rows < most);
+/** Tiles of different heights, the tallest first and one of a single row: any number of rows is taken apart into these. */
+export interface FloatTiles {
+  readonly tile: Tile;
+  readonly call: Callable;
+}
+
+/** The tile functions for one dtype. */
+export function emitFloatTiles(module: ModuleBuilder, dtype: FloatDtype, tiles: readonly Tile[]): FloatTiles[] {
+  return tiles.map((tile) => ({ tile, call: tileFunction(module, dtype, tile) }));
+}
+
+/** Weights of 16 bits are decoded once for all rows, into a slab, from so many rows on. */
+const SLAB_ROWS = 4;
+
+/** How a kernel comes to weights: `direct` tiles read them as they lie, `slab` ones after `decode` into scratch. */
+export interface FloatWeights {
+  readonly panel: PanelLayout;
+  readonly direct: readonly FloatTiles[] | null;
+  readonly slab: { readonly decode: Callable; readonly tiles: readonly FloatTiles[] } | null;
 }
 
 /**
  * The kernel `matmul.{dtype}`, over panels from..to. `edge` is a scratch of N rows of 16 floats: the last panel of an
- * O that is no multiple of 16 is computed there.
+ * O that is no multiple of 16 is computed there. `slab`: one of SLAB_BYTES for each thread.
  */
-export function emitFloatMatmul(module: ModuleBuilder, dtype: FloatDtype, tile: Tile): void {
-  const wide = tileRows(tile.rows).map((rows) => ({
-    rows,
-    columns: rows === 1 ? PANEL : tile.columns,
-    call: tileFunction(module, dtype, { rows, columns: rows === 1 ? PANEL : tile.columns }),
-  }));
-  const step = PANEL * FLOAT_BYTES[dtype];
+export function emitFloatMatmul(module: ModuleBuilder, { panel: layout, direct, slab }: FloatWeights): void {
   module.kernel(
-    `matmul.${dtype}`,
-    { out: "ptr", x: "ptr", weight: "ptr", bias: "ptr", edge: "ptr", rows: "i32", inputs: "i32", outputs: "i32" },
+    `matmul.${panelDtype(layout)}`,
+    {
+      out: "ptr",
+      x: "ptr",
+      weight: "ptr",
+      bias: "ptr",
+      edge: "ptr",
+      slab: "ptr",
+      rows: "i32",
+      inputs: "i32",
+      outputs: "i32",
+      panelBytes: "f64",
+    },
     (f, a, range) => {
       const panel = f.local("i32", range.from());
       const outStride = f.local("i32");
       const out = f.local("ptr");
-      const w = f.local("ptr");
+      const source = f.local("ptr");
+      const weights = f.local("ptr");
       const bias = f.local("ptr");
       const width = f.local("i32");
+      const k = f.local("i32");
+      const count = f.local("i32");
+      const row = f.local("i32");
+      const xStride = f.local("i32", f.i32.mul(a.inputs(), f.i32.const(4)));
+      const scratch = f.local("ptr", f.ptr.add(a.slab(), f.ptr.product(range.thread(), f.i32.const(SLAB_BYTES))));
+      const number = f.local("f64");
+
+      // All rows times one block of inputs, whose weights have outputs `weightBytes` apart.
+      const block = (tiles: readonly FloatTiles[], weightBytes: number) => {
+        const columns = Math.min(...tiles.map(({ tile }) => tile.columns));
+        for (let column = 0; column < PANEL; column += columns) {
+          row.set(f.i32.const(0));
+          for (const { tile, call } of tiles) {
+            if (column % tile.columns !== 0) continue; // a wider tile has done this half
+            f.while(
+              () => f.i32.le_s(f.i32.add(row(), f.i32.const(tile.rows)), a.rows()),
+              () => {
+                f.call(call.index, call.parameters, [
+                  f.ptr.add(
+                    f.ptr.add(a.x(), f.ptr.product(row(), xStride())),
+                    f.ptr.from(f.i32.mul(k(), f.i32.const(4))),
+                  ),
+                  xStride(),
+                  f.ptr.add(weights(), f.ptr.const(column * weightBytes)),
+                  count(),
+                  f.ptr.add(f.ptr.add(out(), f.ptr.product(row(), outStride())), f.ptr.const(4 * column)),
+                  outStride(),
+                  f.select(bias(), f.ptr.add(bias(), f.ptr.const(4 * column)), f.ptr.isNull(bias())),
+                  f.i32.eqz(k()),
+                ]);
+                row.set(f.i32.add(row(), f.i32.const(tile.rows)));
+              },
+            );
+          }
+        }
+      };
+      const directBlock = () => {
+        weights.set(source());
+        block(direct as readonly FloatTiles[], layout.kind === "float" ? FLOAT_BYTES[layout.dtype] : 0);
+      };
+      const slabBlock = () => {
+        const { decode, tiles } = slab as NonNullable<typeof slab>;
+        f.call(decode.index, decode.parameters, [source(), count(), scratch()]);
+        weights.set(scratch());
+        block(tiles, 4);
+      };
+
       f.for(panel, range.to, 1, () => {
         width.set(f.i32.sub(a.outputs(), f.i32.mul(panel(), f.i32.const(PANEL))));
         panelTarget(f, a, panel, width, out, outStride, bias);
-        w.set(f.ptr.add(a.weight(), f.ptr.product(panel(), f.i32.mul(a.inputs(), f.i32.const(step)))));
-        const k = f.local("i32", f.i32.const(0));
-        const count = f.local("i32");
+        number.set(f.f64.convert_i32_s(panel()));
+        source.set(f.ptr.add(a.weight(), f.ptr.fromF64(f.f64.mul(number(), a.panelBytes()))));
+        k.set(f.i32.const(0));
         f.loop((again) => {
-          const rest = f.local("i32", f.i32.sub(a.inputs(), k()));
-          count.set(f.select(f.i32.const(BLOCK), rest(), f.i32.gt_s(rest(), f.i32.const(BLOCK))));
-          for (let column = 0; column < PANEL; column += tile.columns) {
-            const row = f.local("i32", f.i32.const(0));
-            for (const { rows, columns, call } of wide) {
-              if (column % columns !== 0) continue; // the single row does both halves at once
-              f.while(
-                () => f.i32.le_s(f.i32.add(row(), f.i32.const(rows)), a.rows()),
-                () => {
-                  f.call(call.index, call.parameters, [
-                    f.ptr.add(
-                      f.ptr.add(a.x(), f.ptr.product(row(), f.i32.mul(a.inputs(), f.i32.const(4)))),
-                      f.ptr.from(f.i32.mul(k(), f.i32.const(4))),
-                    ),
-                    f.i32.mul(a.inputs(), f.i32.const(4)),
-                    f.ptr.add(w(), f.ptr.const(column * FLOAT_BYTES[dtype])),
-                    count(),
-                    f.ptr.add(f.ptr.add(out(), f.ptr.product(row(), outStride())), f.ptr.const(4 * column)),
-                    outStride(),
-                    f.select(bias(), f.ptr.add(bias(), f.ptr.const(4 * column)), f.ptr.isNull(bias())),
-                    f.i32.eqz(k()),
-                  ]);
-                  row.set(f.i32.add(row(), f.i32.const(rows)));
-                },
-              );
-            }
-          }
-          f.advanceBy(w, f.i32.mul(count(), f.i32.const(step)));
+          count.set(f.i32.sub(a.inputs(), k()));
+          count.set(f.select(f.i32.const(BLOCK), count(), f.i32.gt_s(count(), f.i32.const(BLOCK))));
+          if (slab === null) directBlock();
+          else if (direct === null) slabBlock();
+          else f.if(f.i32.ge_s(a.rows(), f.i32.const(SLAB_ROWS)), slabBlock, directBlock);
+          f.advance(source, panelBytes(layout, BLOCK));
           k.set(f.i32.add(k(), count()));
           f.brIf(again, f.i32.lt_s(k(), a.inputs()));
         });

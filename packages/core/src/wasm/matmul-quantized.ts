@@ -6,8 +6,9 @@
  */
 
 import type { FunctionBuilder, Local } from "./assembler";
-import { copyEdge, PANEL, panelTarget, rowPointers } from "./matmul-float";
+import { copyEdge, panelTarget, rowPointers } from "./matmul-float";
 import type { Callable, ModuleBuilder } from "./module";
+import { PANEL } from "./panels";
 import {
   blockBytes,
   eachWeights,
@@ -163,16 +164,18 @@ function partScales(f: FunctionBuilder, header: Local<"ptr">, offset: number) {
 }
 
 /**
- * The kernel `matmul.{dtype}`, over panels from..to, of activations `x` and their `scales`. `edge`: see matmul-float.ts.
+ * The kernel `matmul.int8.{dtype}`, over panels from..to, of activations `x` and their `scales`. `edge`: see matmul-float.ts.
  */
 export function emitQuantizedMatmul(
   module: ModuleBuilder,
   layout: QuantizedLayout,
   tiles: readonly IntegerTile[],
 ): void {
+  if (layout.parts > 1 && tiles.some(({ groups }) => groups !== 4))
+    throw new RangeError("parts need tiles of 4 groups");
   const calls = tiles.map((tile) => ({ ...tile, call: tileFunction(module, layout, tile) }));
   module.kernel(
-    `matmul.${layout.dtype}`,
+    `matmul.int8.${layout.dtype}`,
     {
       out: "ptr",
       x: "ptr",

@@ -1,11 +1,12 @@
 /**
  * Functions put together into a module that imports one memory.
  *
- * A kernel is a function (arguments, from, to): it works on the part from..to of its job, so that threads share one by
- * ranges. Its arguments lie in memory as a row of doubles, one slot each. A double holds every address, size and
+ * A kernel is a function (arguments, from, to, thread): it works on the part from..to of its job, so that threads share
+ * one by ranges, and each has scratch memory of its own. Its arguments lie in memory as a row of doubles, one slot each. A double holds every address, size and
  * float32 exactly, so that one layout serves memories of 32 and of 64 bits, the main thread and the workers alike.
  */
 
+import { MAX_PAGES } from "../memory/arena";
 import { Bytes, FunctionBuilder, type Local, typeCode, type ValueType } from "./assembler";
 
 /** Bytes of a slot. */
@@ -13,9 +14,9 @@ export const SLOT_BYTES = 8;
 /** Slots that a kernel's arguments may take. */
 export const MAX_SLOTS = 32;
 
-/** Where the arguments lie: every memory has this room below its first block. */
+/** Where the arguments lie: every arena keeps RESERVED_BYTES below its first block. */
 export const SLOTS_ADDRESS = 64;
-/** Where the constants of a module lie, up to FIRST_ADDRESS. */
+/** Where the constants of a module lie, up to RESERVED_BYTES. */
 export const CONSTANTS_ADDRESS = SLOTS_ADDRESS + MAX_SLOTS * SLOT_BYTES;
 
 /** What an argument is read as. */
@@ -28,6 +29,8 @@ export type Parameters = Readonly<Record<string, ArgumentType>>;
 export interface Range {
   readonly from: Local<"i32">;
   readonly to: Local<"i32">;
+  /** Which thread runs it, from 0 on: for scratch memory. */
+  readonly thread: Local<"i32">;
 }
 
 type ArgumentLocals<P extends Parameters> = { readonly [K in keyof P]: Local<P[K]> };
@@ -45,7 +48,7 @@ export interface Callable {
 }
 
 /** The export that a kernel becomes. */
-export type KernelFunction = (args: number | bigint, from: number, to: number) => void;
+export type KernelFunction = (args: number | bigint, from: number, to: number, thread: number) => void;
 
 /** A module under construction. */
 export class ModuleBuilder {
@@ -76,8 +79,8 @@ export class ModuleBuilder {
   ): void {
     const entries = Object.entries(parameters);
     if (entries.length > MAX_SLOTS) throw new RangeError(`${name}: more than ${MAX_SLOTS} arguments`);
-    const { index } = this.function(["ptr", "i32", "i32"], (f) => {
-      const [slots, from, to] = f.parameters as [Local<"ptr">, Local<"i32">, Local<"i32">];
+    const { index } = this.function(["ptr", "i32", "i32", "i32"], (f) => {
+      const [slots, from, to, thread] = f.parameters as [Local<"ptr">, Local<"i32">, Local<"i32">, Local<"i32">];
       const read: Record<ArgumentType, (offset: number) => Local> = {
         ptr: (offset) => f.local("ptr", f.ptr.fromF64(f.f64.load(slots(), offset))),
         i32: (offset) => f.local("i32", f.i32.trunc_sat_f64_s(f.f64.load(slots(), offset))),
@@ -85,7 +88,7 @@ export class ModuleBuilder {
         f64: (offset) => f.local("f64", f.f64.load(slots(), offset)),
       };
       const args = Object.fromEntries(entries.map(([key, type], i) => [key, read[type](i * SLOT_BYTES)]));
-      emit(f, args as ArgumentLocals<P>, { from, to });
+      emit(f, args as ArgumentLocals<P>, { from, to, thread });
     });
     this.#exports.push({ name, index });
   }
@@ -100,6 +103,11 @@ export class ModuleBuilder {
     while (at < this.#constants.length && bytes.some((byte, i) => byte !== this.#constants[at + i])) at += 16;
     if (at === this.#constants.length) this.#constants.push(...bytes);
     return f.local("v128", f.v128.load(f.ptr.const(CONSTANTS_ADDRESS + at)));
+  }
+
+  /** The kernels, in the order in which they were emitted. */
+  get names(): readonly string[] {
+    return this.#exports.map(({ name }) => name);
   }
 
   /** What must lie at CONSTANTS_ADDRESS. */
@@ -160,6 +168,3 @@ export class ModuleBuilder {
     return this.#types.length - 1;
   }
 }
-
-/** Most pages of a memory, by the width of its addresses: 4 GiB, and 16 GiB, which engines allow. */
-export const MAX_PAGES = { 32: 65_536, 64: 262_144 } as const;

@@ -5,6 +5,7 @@ import type { Tokenizer } from "@qkv/tokenize";
 import { Generation, type GenerationLane, generateTokens } from "../generate/generate";
 import { type GenerateOptions, planGeneration } from "../generate/options";
 import { crossEntropy } from "../generate/sampling";
+import type { KernelReport, ModelKernels } from "../kernels";
 import type { ModelConfig } from "../registry";
 import { selectTaps, type Tensor } from "./capture";
 import type { DecoderNetwork } from "./network";
@@ -55,6 +56,7 @@ export interface DecoderParts {
   readonly architecture: string;
   readonly config: ModelConfig;
   readonly network: DecoderNetwork;
+  readonly kernels: ModelKernels;
   readonly tokenizer: Tokenizer | null;
   /** Why there is no tokenizer. */
   readonly tokenizerProblem: string | null;
@@ -88,11 +90,12 @@ export class Decoder {
   /** Every name that `capture` can take. */
   readonly taps: readonly string[];
   readonly #network: DecoderNetwork;
+  readonly #kernels: ModelKernels;
   readonly #tokenizerProblem: string | null;
   readonly #caches: CachePool;
   readonly #scratches: ScratchPool<unknown>;
 
-  constructor({ network, tokenizerProblem, ...parts }: DecoderParts) {
+  constructor({ network, kernels, tokenizerProblem, ...parts }: DecoderParts) {
     this.architecture = parts.architecture;
     this.config = parts.config;
     this.tokenizer = parts.tokenizer;
@@ -101,6 +104,7 @@ export class Decoder {
     this.vocabSize = network.vocabSize;
     this.taps = [...network.taps, "logits"];
     this.#network = network;
+    this.#kernels = kernels;
     this.#tokenizerProblem = tokenizerProblem;
     this.#caches = new CachePool(network.arena, parts.contextLength, (capacity) => network.createCache(capacity));
     this.#scratches = new ScratchPool(network.arena, () => network.createScratch());
@@ -208,9 +212,14 @@ export class Decoder {
     return this.#network.arena.report();
   }
 
-  /** Gives the memory back. Every later use throws. */
+  /** How it computes: kernels, threads, what the engine offers. */
+  get kernels(): KernelReport {
+    return this.#kernels.report();
+  }
+
+  /** Gives memory and threads back. Every later use throws. */
   dispose(): void {
-    this.#network.arena.dispose();
+    this.#kernels.dispose();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

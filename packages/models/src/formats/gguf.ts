@@ -1,10 +1,11 @@
 /** GGUF v2 and v3: header, then the tensors' bytes, each at a multiple of the alignment (ggml's `docs/gguf.md`). */
 
+import { blockSizes } from "@qkv/core";
 import { ModelFileError, shown, UnsupportedModelError } from "../errors";
 import type { CheckedSource } from "../files/checked";
 import { GgufHeader, type GgufTensorInfo, type GgufValue } from "./gguf-header";
 import { ggmlType } from "./gguf-types";
-import { blockSizes, elementCount, type TensorEntry } from "./tensor";
+import { elementCount, type TensorEntry } from "./tensor";
 
 export type { GgufArray, GgufValue } from "./gguf-header";
 

@@ -1,16 +1,9 @@
+import { blockSizes, bytesFor, type Dtype, decode, isDtype } from "@qkv/core";
 import { describe, expect, it } from "vitest";
 import { UnsupportedModelError } from "../errors";
 import { ggmlType } from "./gguf-types";
 import { openSafetensors } from "./safetensors";
-import {
-  blockSizes,
-  bytesFor,
-  decodeTensor,
-  isTensorDtype,
-  readTensor,
-  type TensorDtype,
-  type TensorEntry,
-} from "./tensor";
+import { readTensor, type TensorEntry } from "./tensor";
 import { inMemory, readRepositoryFile, values } from "./testing";
 
 const GOLDENS = "tests/fixtures/goldens/gguf_quants";
@@ -19,7 +12,7 @@ const files = inMemory({
 });
 const goldens = await openSafetensors(files, { path: "quants.safetensors" });
 const sizes = JSON.parse(new TextDecoder().decode(readRepositoryFile(`${GOLDENS}.json`))).types;
-const dtypes = Object.keys(blockSizes) as TensorDtype[];
+const dtypes = Object.keys(blockSizes) as Dtype[];
 
 describe("decoding", () => {
   it.each(dtypes.filter((dtype) => dtype !== "F32"))(
@@ -32,7 +25,7 @@ describe("decoding", () => {
         const unaligned = new Uint8Array(bytes.length + shift).subarray(shift);
         unaligned.set(bytes);
         const out = new Float32Array(expected.length + 2);
-        decodeTensor(dtype, unaligned, out, 1);
+        decode(dtype, unaligned, out, 1);
         expect([out[0], out.at(-1)]).toEqual([0, 0]);
         expect(out.subarray(1, -1)).toEqual(expected);
       }
@@ -45,7 +38,7 @@ describe("decoding", () => {
     const bytes = new Uint8Array(13);
     bytes.set(new Uint8Array(bits.buffer), 1);
     const out = new Float32Array(4);
-    decodeTensor("F32", bytes.subarray(1), out, 1);
+    decode("F32", bytes.subarray(1), out, 1);
     expect(new Uint32Array(out.buffer)).toEqual(new Uint32Array([0, ...bits]));
   });
 
@@ -63,12 +56,12 @@ describe("decoding", () => {
   });
 
   it("refuses parts of blocks, and arrays that are too short", () => {
-    expect(() => decodeTensor("Q4_0", new Uint8Array(17), new Float32Array(32), 0)).toThrow(/17 bytes .* 18/);
-    expect(() => decodeTensor("Q4_0", new Uint8Array(18), new Float32Array(32), 1)).toThrow(/do not fit/);
+    expect(() => decode("Q4_0", new Uint8Array(17), new Float32Array(32), 0)).toThrow(/17 bytes .* 18/);
+    expect(() => decode("Q4_0", new Uint8Array(18), new Float32Array(32), 1)).toThrow(/do not fit/);
     expect(() => bytesFor("Q6_K", 100)).toThrow(/100 elements .* 256/);
     expect(bytesFor("F32", 0)).toBe(0);
-    expect(isTensorDtype("I64")).toBe(false);
-    expect(isTensorDtype("toString")).toBe(false);
+    expect(isDtype("I64")).toBe(false);
+    expect(isDtype("toString")).toBe(false);
   });
 });
 

@@ -16,6 +16,7 @@ import {
   KvCache,
   type Linear,
   type Matrix,
+  type Product,
   type RmsNorm,
   type RopeConfig,
   ropeAngles,
@@ -88,13 +89,12 @@ export function parseLlamaConfig(json: JsonConfig): LlamaConfig {
 
 interface LlamaLayer {
   readonly inputNorm: RmsNorm;
-  readonly q: Linear; // [H*K, D]
-  readonly k: Linear; // [G*K, D]
-  readonly v: Linear; // [G*K, D]
+  /** q [H*K, D], k and v [G*K, D] */
+  readonly qkv: readonly [Product, Product, Product];
   readonly o: Linear; // [D, H*K]
   readonly postAttentionNorm: RmsNorm;
-  readonly gate: Linear; // [F, D]
-  readonly up: Linear; // [F, D]
+  /** gate and up [F, D] */
+  readonly gateUp: readonly [Product, Product];
   readonly down: Linear; // [D, F]
   readonly probsTap: string;
   readonly outputTap: string;
@@ -114,17 +114,26 @@ function layerWeights(w: Weights, c: LlamaConfig, layer: number): LlamaLayer {
   const bias = c.attentionBias;
   return {
     inputNorm: w.rmsNorm("input_layernorm", D, c.rmsNormEps),
-    q: attention.linear("q_proj", H * K, D, { bias }),
-    k: attention.linear("k_proj", G * K, D, { bias }),
-    v: attention.linear("v_proj", G * K, D, { bias }),
+    qkv: [
+      product(attention.linear("q_proj", H * K, D, { bias })),
+      product(attention.linear("k_proj", G * K, D, { bias })),
+      product(attention.linear("v_proj", G * K, D, { bias })),
+    ],
     o: attention.linear("o_proj", D, H * K, { bias }),
     postAttentionNorm: w.rmsNorm("post_attention_layernorm", D, c.rmsNormEps),
-    gate: mlp.linear("gate_proj", F, D, { bias: c.mlpBias }),
-    up: mlp.linear("up_proj", F, D, { bias: c.mlpBias }),
+    gateUp: [
+      product(mlp.linear("gate_proj", F, D, { bias: c.mlpBias })),
+      product(mlp.linear("up_proj", F, D, { bias: c.mlpBias })),
+    ],
     down: mlp.linear("down_proj", D, F, { bias: c.mlpBias }),
     probsTap: `layers.${layer}.attention.probs`,
     outputTap: `layers.${layer}.output`,
   };
+}
+
+/** A linear layer as one of several products of the same input; where its output goes is set at each pass. */
+function product({ weight, bias }: Linear): Product {
+  return { out: 0, weight, bias };
 }
 
 function modelWeights(root: Weights, c: LlamaConfig): LlamaWeights {
@@ -139,7 +148,7 @@ function modelWeights(root: Weights, c: LlamaConfig): LlamaWeights {
   const norm = w.rmsNorm("norm", c.hiddenSize, c.rmsNormEps);
   // A head in the file of a tied model is read, as transformers 5 does: a copy gives the same bits, another is meant.
   const tied = c.tieWordEmbeddings && !root.has("lm_head.weight");
-  const lmHead = tied ? embedTokens : root.matrix("lm_head.weight", c.vocabSize, c.hiddenSize);
+  const lmHead = tied ? embedTokens : root.embedding("lm_head", c.vocabSize, c.hiddenSize);
   root.finish();
   return { embedTokens, layers, norm, lmHead };
 }
@@ -294,9 +303,11 @@ export class Llama implements DecoderNetwork<LlamaScratch> {
       const angles = 4 * row * (R / 2);
       // k and v are written where they stay
       const key = cache.keyRow(index, position);
-      k.matmul(q, normed, layer.q.weight, layer.q.bias, T);
-      k.matmul(key, normed, layer.k.weight, layer.k.bias, T);
-      k.matmul(cache.valueRow(index, position), normed, layer.v.weight, layer.v.bias, T);
+      const [toQ, toK, toV] = layer.qkv;
+      toQ.out = q;
+      toK.out = key;
+      toV.out = cache.valueRow(index, position);
+      k.matmuls(normed, T, layer.qkv);
       k.rope(q, s.cos + angles, s.sin + angles, T, H, K, R, "half-split");
       k.rope(key, s.cos + angles, s.sin + angles, T, G, K, R, "half-split");
 
@@ -317,8 +328,10 @@ export class Llama implements DecoderNetwork<LlamaScratch> {
   /** projected = down(act(gate(x)) * up(x)). */
   #mlp(layer: LlamaLayer, s: LlamaScratch, N: number): void {
     const k = this.#kernels;
-    k.matmul(s.gate, s.normed, layer.gate.weight, layer.gate.bias, N);
-    k.matmul(s.up, s.normed, layer.up.weight, layer.up.bias, N);
+    const [toGate, toUp] = layer.gateUp;
+    toGate.out = s.gate;
+    toUp.out = s.up;
+    k.matmuls(s.normed, N, layer.gateUp);
     k.gate(s.gate, s.gate, s.up, N * this.config.intermediateSize, this.config.hiddenAct);
     k.matmul(s.projected, s.gate, layer.down.weight, layer.down.bias, N);
   }

@@ -1,17 +1,24 @@
 /** A cursor into a checkpoint: weights are asked for by path and shape, laid out in the arena, then streamed in. */
 
-import type { Address, Arena, Linear, Matrix, RmsNorm } from "@qkv/core";
-import { ModelFileError } from "../errors";
-import type { CheckedSource } from "../files/checked";
 import {
+  type Address,
   blockSizes,
   bytesFor,
-  decodeTensor,
-  elementCount,
-  isTensorDtype,
-  type TensorEntry,
-  unsupportedDtype,
-} from "../formats/tensor";
+  type Dtype,
+  decode,
+  isDtype,
+  isQuantized,
+  type Kernels,
+  type Linear,
+  type Matrix,
+  quantizeQ4_1,
+  quantizeQ8_0,
+  type RmsNorm,
+  rowBytes,
+} from "@qkv/core";
+import { ModelFileError } from "../errors";
+import type { CheckedSource } from "../files/checked";
+import { elementCount, type TensorEntry, unsupportedDtype } from "../formats/tensor";
 
 /** A tensor of a checkpoint under Hugging Face's name for it. */
 export interface CheckpointTensor extends TensorEntry {
@@ -40,15 +47,28 @@ export interface LoadProgress {
   readonly totalBytes: number;
 }
 
-interface Placement {
-  readonly tensor: CheckpointTensor;
-  readonly address: Address;
-}
+/**
+ * In which dtype matrices lie in memory.
+ * - `auto`: as the file has them
+ * - `f32`: decoded to float32
+ * - `q8`, `q4`: float ones quantised as they are read, to Q8_0 and Q4_1; in `q4`, what has a row for each word of the
+ *   vocabulary is kept in Q8_0, as its errors meet every token. For files that are not quantised yet.
+ */
+export type WeightDtype = "auto" | "f32" | "q8" | "q4";
+
+export const WEIGHT_DTYPES: readonly WeightDtype[] = ["auto", "f32", "q8", "q4"];
+
+/** Where a tensor goes: a vector as float32, or a matrix of the kernels'. */
+type Placement = { readonly tensor: CheckpointTensor } & (
+  | { readonly address: Address; readonly matrix: null }
+  | { readonly address: null; readonly matrix: Matrix }
+);
 
 /** What all cursors into one checkpoint share. */
 interface Plan {
   readonly checkpoint: Checkpoint;
-  readonly arena: Arena;
+  readonly kernels: Kernels;
+  readonly dtype: WeightDtype;
   readonly placements: Map<string, Placement>;
   readonly skipped: Set<string>;
 }
@@ -70,9 +90,9 @@ export class Weights {
     this.#prefix = prefix;
   }
 
-  /** A cursor at the root of a checkpoint. Weights are laid out in `arena`, filed under "weights". */
-  static of(checkpoint: Checkpoint, arena: Arena): Weights {
-    return new Weights({ checkpoint, arena, placements: new Map(), skipped: new Set() }, "");
+  /** A cursor at the root of a checkpoint. Weights are laid out in the kernels' arena, filed under "weights". */
+  static of(checkpoint: Checkpoint, kernels: Kernels, dtype: WeightDtype): Weights {
+    return new Weights({ checkpoint, kernels, dtype, placements: new Map(), skipped: new Set() }, "");
   }
 
   /** A cursor further in: `at("model").at("layers.0")` is `at("model.layers.0")`. */
@@ -93,9 +113,9 @@ export class Weights {
     };
   }
 
-  /** `{name}.weight` [rows, width]: a table whose rows are looked up. */
+  /** `{name}.weight` [rows, width], with a row for each word of the vocabulary: an embedding, or a head. */
   embedding(name: string, rows: number, width: number): Matrix {
-    return this.matrix(`${name}.weight`, rows, width);
+    return this.#matrix(`${name}.weight`, rows, width, this.#plan.dtype === "q4" ? "q8" : this.#plan.dtype);
   }
 
   /** `{name}.weight` [width]. */
@@ -105,12 +125,15 @@ export class Weights {
 
   /** The tensor `name` [rows, columns]. */
   matrix(name: string, rows: number, columns: number): Matrix {
-    return { address: this.#place(name, [rows, columns]), rows, columns };
+    return this.#matrix(name, rows, columns, this.#plan.dtype);
   }
 
-  /** The tensor `name` [length]. */
+  /** The tensor `name` [length], as float32. */
   vector(name: string, length: number): Address {
-    return this.#place(name, [length]);
+    const tensor = this.#find(name, [length]);
+    const address = this.#plan.kernels.arena.allocate(4 * length, "weights");
+    this.#plan.placements.set(this.#prefix + name, { tensor, address, matrix: null });
+    return address;
   }
 
   /** Leaves a tensor unread on purpose, if it is there. For the visible table of a model's exceptions. */
@@ -159,11 +182,17 @@ export class Weights {
     }
   }
 
-  #place(name: string, shape: readonly number[]): Address {
-    const { checkpoint, arena, placements } = this.#plan;
+  #matrix(name: string, rows: number, columns: number, dtype: WeightDtype): Matrix {
+    const tensor = this.#find(name, [rows, columns]);
+    const matrix = this.#plan.kernels.createMatrix(storedDtype(tensor, dtype), rows, columns);
+    this.#plan.placements.set(this.#prefix + name, { tensor, address: null, matrix });
+    return matrix;
+  }
+
+  #find(name: string, shape: readonly number[]): CheckpointTensor {
+    const { checkpoint, placements } = this.#plan;
     const fullName = this.#prefix + name;
-    const placed = placements.get(fullName);
-    if (placed !== undefined) throw new Error(`the model asks twice for "${fullName}"`);
+    if (placements.has(fullName)) throw new Error(`the model asks twice for "${fullName}"`);
     const tensor = checkpoint.tensors.get(fullName);
     const expected = `[${shape.join(", ")}]`;
     if (tensor === undefined) {
@@ -179,42 +208,95 @@ export class Weights {
         tensor: fullName,
       });
     }
-    if (!isTensorDtype(tensor.dtype)) throw unsupportedDtype(tensor);
-    const address = arena.allocate(4 * elementCount(shape), "weights");
-    placements.set(fullName, { tensor, address });
-    return address;
+    if (!isDtype(tensor.dtype)) throw unsupportedDtype(tensor);
+    return tensor;
   }
 
-  /** Reads one tensor in pieces of whole rows, decodes each to float32, and tells its bytes. */
-  async *#pieces({ tensor, address }: Placement, signal: AbortSignal | undefined): AsyncGenerator<number> {
-    const { dtype, shape, start, end, path, interleavedHeads } = tensor;
-    if (!isTensorDtype(dtype)) throw unsupportedDtype(tensor);
-    const { arena, checkpoint } = this.#plan;
+  /** Reads one tensor in pieces, puts each in its place, and tells its bytes. */
+  async *#pieces(placement: Placement, signal: AbortSignal | undefined): AsyncGenerator<number> {
+    const { tensor, matrix, address } = placement;
+    const { shape, start, end, path, interleavedHeads } = tensor;
+    const dtype = tensor.dtype as Dtype;
+    const { kernels, checkpoint } = this.#plan;
     const width = elementCount(shape.slice(1));
-    // Rows, or where a row is no whole number of blocks (a quantised vector), the tensor as one.
-    const wholeRows = width % blockSizes[dtype].elements === 0;
-    const rowBytes = wholeRows ? bytesFor(dtype, width) : end - start;
-    const rowElements = wholeRows ? width : (shape[0] ?? 1) * width;
-    if (!wholeRows && interleavedHeads !== undefined) throw unsupportedDtype(tensor);
-    const step = Math.max(1, Math.floor(PIECE_BYTES / Math.max(1, rowBytes))) * rowBytes;
+    // Whole rows, and of interleaved ones whole heads; a vector as one.
+    const group =
+      matrix === null ? (shape[0] ?? 1) : interleavedHeads === undefined ? 1 : (shape[0] ?? 0) / interleavedHeads;
+    const groupBytes = bytesFor(dtype, group * width);
+    const step = Math.max(1, Math.floor(PIECE_BYTES / Math.max(1, groupBytes))) * groupBytes;
     for (let at = start; at < end; at += step) {
       const piece = await checkpoint.files.readExactly(path, at, Math.min(at + step, end), { signal });
-      const firstRow = (at - start) / rowBytes;
-      const rows = piece.length / rowBytes;
-      if (interleavedHeads === undefined) {
-        decodeTensor(dtype, piece, arena.f32(address + 4 * firstRow * rowElements, rows * rowElements));
+      if (matrix === null) {
+        const vector = kernels.arena.f32(address, group * width);
+        decode(dtype, piece, vector);
+        if (interleavedHeads !== undefined) reorderVector(vector, interleavedHeads);
       } else {
-        const decoded = new Float32Array(rows * rowElements);
-        decodeTensor(dtype, piece, decoded);
-        const headDim = (shape[0] ?? 0) / interleavedHeads;
-        for (let r = 0; r < rows; r++) {
-          const target = address + 4 * halfSplitRow(firstRow + r, headDim) * rowElements;
-          arena.f32(target, rowElements).set(decoded.subarray(r * rowElements, (r + 1) * rowElements));
-        }
+        const rowSize = bytesFor(dtype, width);
+        const ordered = interleavedHeads === undefined ? piece : reordered(piece, rowSize, group);
+        this.#write(matrix, dtype, (at - start) / rowSize, ordered, tensor);
       }
       yield piece.length;
     }
   }
+
+  /** Puts whole rows, as the file has them, into a matrix, in the dtype that it has. */
+  #write(matrix: Matrix, from: Dtype, row: number, bytes: Uint8Array, { path, name }: CheckpointTensor): void {
+    const { kernels } = this.#plan;
+    try {
+      kernels.writeRows(matrix, row, from === matrix.dtype ? bytes : converted(bytes, from, matrix));
+    } catch (error) {
+      if (error instanceof RangeError) throw new ModelFileError(error.message, { file: path, tensor: name });
+      throw error;
+    }
+  }
+}
+
+/** The dtype that a matrix is kept in. */
+function storedDtype(tensor: CheckpointTensor, wanted: WeightDtype): Dtype {
+  const dtype = tensor.dtype as Dtype;
+  if (wanted === "auto") return dtype;
+  if (wanted === "f32") return "F32";
+  if (isQuantized(dtype)) {
+    throw new RangeError(
+      `dtype: "${wanted}" quantises float weights, and ${tensor.name} in ${tensor.path} is ${dtype} already; take "auto" or "f32"`,
+    );
+  }
+  return wanted === "q8" ? "Q8_0" : "Q4_1";
+}
+
+/** Rows of one dtype in that of the matrix. */
+function converted(bytes: Uint8Array, from: Dtype, { dtype, columns }: Matrix): Uint8Array {
+  const rows = bytes.length / bytesFor(from, columns);
+  const floats = new Float32Array(rows * columns);
+  decode(from, bytes, floats);
+  if (dtype === "F32") return new Uint8Array(floats.buffer);
+  if (!floats.every(Number.isFinite)) throw new RangeError("has infinite or NaN weights, which cannot be quantised");
+  const { elements } = blockSizes[dtype];
+  const size = rowBytes(dtype, columns);
+  const quantize = dtype === "Q8_0" ? quantizeQ8_0 : quantizeQ4_1;
+  const out = new Uint8Array(rows * size);
+  const padded = new Float32Array(Math.ceil(columns / elements) * elements);
+  for (let row = 0; row < rows; row++) {
+    padded.set(floats.subarray(row * columns, (row + 1) * columns));
+    quantize(padded, out.subarray(row * size, (row + 1) * size));
+  }
+  return out;
+}
+
+/** Rows of whole heads, from interleaved to half-split order. */
+function reordered(bytes: Uint8Array, rowSize: number, headDim: number): Uint8Array {
+  const out = new Uint8Array(bytes.length);
+  for (let row = 0; row * rowSize < bytes.length; row++) {
+    out.set(bytes.subarray(row * rowSize, (row + 1) * rowSize), halfSplitRow(row, headDim) * rowSize);
+  }
+  return out;
+}
+
+function reorderVector(vector: Float32Array, heads: number): void {
+  const values = vector.slice();
+  values.forEach((value, i) => {
+    vector[halfSplitRow(i, values.length / heads)] = value;
+  });
 }
 
 /** Where a row of interleaved order (pair i is 2i, 2i + 1) lies in half-split order (i, i + K/2), head by head. */

@@ -1,13 +1,16 @@
 /** The `reference` implementation of `Kernels`: each op on views of the arena. The oracle; slow, and meant to be read. */
 
+import { quantizedWeight } from "../../dtypes/blocks";
+import { blockSizes, type Dtype, decode, isQuantized, rowBytes } from "../../dtypes/dtype";
 import type { Address, Arena } from "../../memory/arena";
 import type { Activation } from "../activation";
 import type { AttentionCall, PositionBias } from "../attention-call";
-import type { Kernels, LinearAttentionCall, Matrix, RopeLayout } from "../kernels";
+import type { ActivationPrecision, Kernels, LinearAttentionCall, Matrix, Product, RopeLayout } from "../kernels";
+import { checkMatrix, checkRows } from "../matrix";
 import { attention, type BiasArray } from "./attention";
 import { activate, gate, softCap } from "./elementwise";
 import { linearAttention } from "./linear-attention";
-import { add, embedding, matmul } from "./matmul";
+import { add, matmul, matmulInt8 } from "./matmul";
 import { layerNorm, rmsNorm, softmax } from "./norm";
 import { rope } from "./rope";
 
@@ -15,25 +18,43 @@ import { rope } from "./rope";
 export class ReferenceKernels implements Kernels {
   readonly arena: Arena;
 
-  constructor(arena: Arena) {
+  readonly activations: ActivationPrecision;
+
+  constructor(arena: Arena, { activations = "int8" }: { readonly activations?: ActivationPrecision } = {}) {
     this.arena = arena;
+    this.activations = activations;
+  }
+
+  createMatrix(dtype: Dtype, rows: number, columns: number): Matrix {
+    checkMatrix(dtype, rows, columns);
+    const address = this.arena.allocate(rows * rowBytes(dtype, columns), "weights");
+    return { address, rows, columns, dtype };
+  }
+
+  writeRows(matrix: Matrix, row: number, bytes: Uint8Array): void {
+    const size = checkRows(matrix, row, bytes);
+    this.arena.u8(matrix.address + row * size, bytes.length).set(bytes);
   }
 
   matmul(out: Address, x: Address, weight: Matrix, bias: Address | null, rows: number): void {
-    const { rows: outFeatures, columns: inFeatures } = weight;
-    matmul(
-      this.#f32(out, rows * outFeatures),
-      this.#f32(x, rows * inFeatures),
-      this.#f32(weight.address, outFeatures * inFeatures),
-      bias === null ? null : this.#f32(bias, outFeatures),
-      inFeatures,
-      outFeatures,
-    );
+    const { rows: outFeatures, columns: inFeatures, dtype } = weight;
+    const to = this.#f32(out, rows * outFeatures);
+    const from = this.#f32(x, rows * inFeatures);
+    const biases = bias === null ? null : this.#f32(bias, outFeatures);
+    if (isQuantized(dtype) && this.activations === "int8") {
+      matmulInt8(to, from, quantizedWeight(dtype, this.#bytes(weight), inFeatures), biases, inFeatures, outFeatures);
+    } else {
+      matmul(to, from, this.#decoded(weight), biases, inFeatures, outFeatures);
+    }
+  }
+
+  matmuls(x: Address, rows: number, products: readonly Product[]): void {
+    for (const { out, weight, bias } of products) this.matmul(out, x, weight, bias, rows);
   }
 
   embedding(out: Address, table: Matrix, ids: ArrayLike<number>): void {
-    const { rows, columns } = table;
-    embedding(this.#f32(out, ids.length * columns), this.#f32(table.address, rows * columns), ids, columns);
+    const rows = this.#f32(out, ids.length * table.columns);
+    for (let row = 0; row < ids.length; row++) rows.set(this.#row(table, ids[row]), row * table.columns);
   }
 
   add(out: Address, a: Address, b: Address, count: number): void {
@@ -126,6 +147,29 @@ export class ReferenceKernels implements Kernels {
       keys: this.#f32(call.keys, keyCount * kvHeads * headDim),
       values: this.#f32(call.values, keyCount * kvHeads * headDim),
     });
+  }
+
+  #bytes({ address, rows, columns, dtype }: Matrix): Uint8Array {
+    return this.arena.u8(address, rows * rowBytes(dtype, columns));
+  }
+
+  /** One row of a matrix as float32. */
+  #row(matrix: Matrix, row: number): Float32Array {
+    const { address, columns, dtype } = matrix;
+    const size = rowBytes(dtype, columns);
+    const { elements } = blockSizes[dtype];
+    const whole = new Float32Array(Math.ceil(columns / elements) * elements);
+    decode(dtype, this.arena.u8(address + row * size, size), whole);
+    return whole.subarray(0, columns);
+  }
+
+  /** A whole matrix as float32: in place where it is, else decoded anew for each call. Slow, and plain. */
+  #decoded(matrix: Matrix): Float32Array {
+    const { address, rows, columns, dtype } = matrix;
+    if (dtype === "F32") return this.#f32(address, rows * columns);
+    const decoded = new Float32Array(rows * columns);
+    for (let row = 0; row < rows; row++) decoded.set(this.#row(matrix, row), row * columns);
+    return decoded;
   }
 
   #f32(address: Address, length: number): Float32Array {

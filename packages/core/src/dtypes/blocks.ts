@@ -74,3 +74,59 @@ export function decodeQ6_K(bytes: Uint8Array, out: Float32Array, outStart: numbe
     }
   }
 }
+
+/** Where each dtype keeps its binary16 scales and minimums, in bytes from the start of a block. */
+const SCALES = { Q8_0: [34, 0], Q4_0: [18, 0], Q4_1: [20, 0, 2], Q6_K: [210, 208] } as const;
+
+/** The first block that has a scale or minimum which is infinite or NaN, or -1. */
+export function infiniteScale(dtype: keyof typeof SCALES, bytes: Uint8Array): number {
+  const [size, ...places] = SCALES[dtype];
+  for (const place of places) {
+    for (let at = place + 1, block = 0; at < bytes.length; at += size, block++) {
+      if ((bytes[at] & 0x7c) === 0x7c) return block;
+    }
+  }
+  return -1;
+}
+
+/** A quantised weight [O, I]: x = scale * integer + minimum. */
+export interface QuantizedWeight {
+  integer(o: number, i: number): number;
+  scale(o: number, block: number): number;
+  minimum(o: number, block: number): number;
+}
+
+/** The parts of a row-major quantised matrix [O, columns] in memory, for integer products. */
+export function quantizedWeight(dtype: keyof typeof SCALES, bytes: Uint8Array, columns: number): QuantizedWeight {
+  const [size] = SCALES[dtype];
+  const elements = dtype === "Q6_K" ? 256 : 32;
+  const blocksPerRow = Math.ceil(columns / elements);
+  const start = (o: number, i: number) => (o * blocksPerRow + Math.floor(i / elements)) * size;
+  const scale = (place: number) => (o: number, block: number) => half(bytes, start(o, block * 32) + place);
+  const nibble = (at: number, i: number) => (i % 32 < 16 ? bytes[at + (i % 16)] & 15 : bytes[at + (i % 16)] >> 4);
+  const none = () => 0;
+  switch (dtype) {
+    case "Q8_0":
+      return { integer: (o, i) => int8(bytes[start(o, i) + 2 + (i % 32)]), scale: scale(0), minimum: none };
+    case "Q4_0":
+      return { integer: (o, i) => nibble(start(o, i) + 2, i) - 8, scale: scale(0), minimum: none };
+    case "Q4_1":
+      return { integer: (o, i) => nibble(start(o, i) + 4, i), scale: scale(0), minimum: scale(2) };
+    case "Q6_K": {
+      // The integer includes the scale of its 16 elements: exact, and summed as integers as well.
+      const unit = new Float32Array(256);
+      let decoded = -1;
+      const integer = (o: number, i: number) => {
+        const at = start(o, i);
+        if (decoded !== at) {
+          const block = bytes.slice(at, at + 210);
+          block.set([0x00, 0x3c], 208); // a scale of 1
+          decodeQ6_K(block, unit, 0);
+          decoded = at;
+        }
+        return unit[i % 256];
+      };
+      return { integer, scale: scale(208), minimum: none };
+    }
+  }
+}

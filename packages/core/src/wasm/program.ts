@@ -1,0 +1,111 @@
+/** All kernels as one module, for an engine and a kind of memory; compiled once for all models that want the same. */
+
+import type { Dtype } from "../dtypes/dtype";
+import { emitDecode, emitEmbedding } from "./decode";
+import type { EngineFeatures } from "./engine";
+import type { Tile } from "./matmul-float";
+import { emitFloatMatmul, emitFloatTiles } from "./matmul-float";
+import { emitQuantizedMatmul, type IntegerTile } from "./matmul-quantized";
+import { ModuleBuilder, type Target } from "./module";
+import { emitPack } from "./pack";
+import type { PanelLayout } from "./panels";
+import { emitQuantize } from "./quantize";
+import { type QuantizedDtype, type QuantizedLayout, quantizedLayout } from "./quantized-layout";
+
+/** What a program is emitted for. */
+export type Engine = EngineFeatures & Target;
+
+/** A compiled module, and how weights lie for it. */
+export interface Program {
+  readonly engine: Engine;
+  readonly module: WebAssembly.Module;
+  readonly constants: Uint8Array;
+  /** Exports, in the order of their numbers. */
+  readonly names: readonly string[];
+  readonly panels: Readonly<Record<Dtype, PanelLayout>>;
+}
+
+const programs = new Map<string, Promise<Program>>();
+
+/** The program for an engine, compiled when it is first asked for. */
+export function program(engine: Engine): Promise<Program> {
+  const key = JSON.stringify(engine);
+  let compiled = programs.get(key);
+  if (compiled === undefined) {
+    compiled = compile(engine);
+    compiled.catch(() => programs.delete(key));
+    programs.set(key, compiled);
+  }
+  return compiled;
+}
+
+async function compile(engine: Engine): Promise<Program> {
+  const { bytes, constants, names, panels } = emitProgram(engine);
+  return { engine, module: await WebAssembly.compile(bytes), constants, names, panels };
+}
+
+/** Tiles by measurement: docs/performance.md. */
+function floatTiles({ keepsOrder, wide }: Engine): Tile[] {
+  const single: Tile = { rows: 1, columns: 16, unroll: 2 };
+  if (wide) return [{ rows: 3, columns: 16, unroll: 4 }, single];
+  const unroll = keepsOrder ? 4 : 1;
+  return [{ rows: 4, columns: 8, unroll }, { rows: 2, columns: 8, unroll }, single];
+}
+
+function integerTiles({ keepsOrder }: Engine, { parts }: QuantizedLayout): IntegerTile[] {
+  // Scales of parts lie closer together than those of blocks: only whole panels have both at the same place.
+  if (parts > 1) {
+    return [
+      { rows: 2, groups: 4, unroll: 1 },
+      { rows: 1, groups: 4, unroll: 1 },
+    ];
+  }
+  if (keepsOrder) {
+    return [
+      { rows: 4, groups: 2, unroll: 2 },
+      { rows: 2, groups: 2, unroll: 2 },
+      { rows: 1, groups: 4, unroll: 2 },
+    ];
+  }
+  return [
+    { rows: 4, groups: 1, unroll: 1 },
+    { rows: 2, groups: 1, unroll: 1 },
+    { rows: 1, groups: 2, unroll: 1 },
+  ];
+}
+
+const QUANTIZED: readonly QuantizedDtype[] = ["Q8_0", "Q4_0", "Q4_1", "Q6_K"];
+
+/** The module's bytes, before any engine has seen them. */
+export function emitProgram(engine: Engine): Omit<Program, "module" | "engine"> & { bytes: Uint8Array<ArrayBuffer> } {
+  const module = new ModuleBuilder(engine);
+  const tiles = emitFloatTiles(module, "F32", floatTiles(engine));
+  const panels = {} as Record<Dtype, PanelLayout>;
+  for (const dtype of ["F32", "F16", "BF16"] as const) {
+    const panel: PanelLayout = { kind: "float", dtype };
+    const decode = emitDecode(module, panel);
+    if (dtype === "F32") emitFloatMatmul(module, { panel, direct: tiles, slab: null });
+    else {
+      const single = emitFloatTiles(module, dtype, [{ rows: 1, columns: 16, unroll: engine.keepsOrder ? 2 : 1 }]);
+      emitFloatMatmul(module, { panel, direct: single, slab: { decode, tiles } });
+    }
+    emitEmbedding(module, panel, decode);
+    emitPack(module, panel);
+    panels[dtype] = panel;
+  }
+  const formats = new Set<string>();
+  for (const dtype of QUANTIZED) {
+    const layout = quantizedLayout(dtype, engine.relaxedDot);
+    const panel: PanelLayout = { kind: "quantized", layout };
+    const decode = emitDecode(module, panel);
+    emitFloatMatmul(module, { panel, direct: null, slab: { decode, tiles } });
+    emitQuantizedMatmul(module, layout, integerTiles(engine, layout));
+    emitEmbedding(module, panel, decode);
+    emitPack(module, panel);
+    panels[dtype] = panel;
+    const { dot, scaledActivations } = layout;
+    if (!formats.has(`${dot} ${scaledActivations}`)) emitQuantize(module, { dot, scaledActivations });
+    formats.add(`${dot} ${scaledActivations}`);
+  }
+  return { bytes: module.finish(), constants: module.constants, names: module.names, panels };
+}

@@ -1,0 +1,362 @@
+/** The `wasm` implementation of `Kernels`: SIMD code emitted by this folder, on one thread or several. */
+
+import { type Dtype, isQuantized } from "../dtypes/dtype";
+import type { Activation } from "../kernels/activation";
+import type { AttentionCall } from "../kernels/attention-call";
+import type {
+  ActivationPrecision,
+  Kernels,
+  LinearAttentionCall,
+  Matrix,
+  Product,
+  RopeLayout,
+} from "../kernels/kernels";
+import { checkMatrix, checkRows } from "../kernels/matrix";
+import { ReferenceKernels } from "../kernels/reference/reference-kernels";
+import type { Address, Arena } from "../memory/arena";
+import { type Lease, lease } from "../threads/pool";
+import { type EngineFeatures, engineFeatures } from "./engine";
+import { ACTIVATION_SCALE_BYTES, activationBytes } from "./matmul-quantized";
+import { CONSTANTS_ADDRESS, type KernelFunction, MAX_SLOTS, SLOTS_ADDRESS } from "./module";
+import { PANEL, panelBytes, SLAB_BYTES } from "./panels";
+import { type Program, program } from "./program";
+import { quantizeKernel } from "./quantize";
+import { QUANT_BLOCK } from "./quantized-layout";
+
+/** How a model's kernels run. */
+export interface WasmKernelsOptions {
+  /** See `Kernels.activations`; "int8" if left out. */
+  readonly activations?: ActivationPrecision;
+}
+
+/** Multiply-adds, or the like, below which other threads are not asked: a few microseconds of work. */
+const LEAST_SHARED_WORK = 60_000;
+/** Bytes of weights that are packed at once. */
+const STAGING_BYTES = 1 << 20;
+
+/** A kernel of the module: its function, and the number that workers know it by. */
+interface Kernel {
+  readonly run: KernelFunction;
+  readonly index: number;
+}
+
+/** A buffer that grows when more is asked of it, and stays. */
+class Buffer {
+  #address: Address = 0;
+  #bytes = 0;
+
+  constructor(readonly arena: Arena) {}
+
+  of(bytes: number): Address {
+    if (bytes > this.#bytes) {
+      this.#bytes = Math.max(bytes, 2 * this.#bytes);
+      this.#address = this.arena.allocate(this.#bytes, "kernels");
+    }
+    return this.#address;
+  }
+}
+
+/**
+ * Kernels in WebAssembly. Every result is the same, bit for bit, on any number of threads, for any number of rows at
+ * once and on any engine. Made by `WasmKernels.create`.
+ */
+export class WasmKernels implements Kernels {
+  readonly arena: Arena;
+  readonly activations: ActivationPrecision;
+  readonly #program: Program;
+  readonly #reference: ReferenceKernels;
+  readonly #args: number | bigint;
+  readonly #staging: Buffer;
+  readonly #edge: Buffer;
+  readonly #slabs: Buffer;
+  readonly #ids: Buffer;
+  /** Quantised activations, and their scales, in each format that weights ask for. */
+  readonly #quantized = new Map<string, { readonly values: Buffer; readonly scales: Buffer }>();
+  #kernels: Map<string, Kernel> | null = null;
+  #slotsView: Float64Array = new Float64Array(0);
+  #lease: Lease | null = null;
+
+  private constructor(arena: Arena, compiled: Program, { activations = "int8" }: WasmKernelsOptions) {
+    this.arena = arena;
+    this.activations = activations;
+    this.#program = compiled;
+    this.#reference = new ReferenceKernels(arena, { activations });
+    this.#args = arena.addressBits === 64 ? BigInt(SLOTS_ADDRESS) : SLOTS_ADDRESS;
+    this.#staging = new Buffer(arena);
+    this.#edge = new Buffer(arena);
+    this.#slabs = new Buffer(arena);
+    this.#ids = new Buffer(arena);
+  }
+
+  /** Compiles the kernels for an engine, or takes those that were compiled before. */
+  static async create(
+    arena: Arena,
+    engine: EngineFeatures = engineFeatures(),
+    options: WasmKernelsOptions = {},
+  ): Promise<WasmKernels> {
+    const { addressBits, shared } = arena;
+    return new WasmKernels(arena, await program({ ...engine, addressBits, shared }), options);
+  }
+
+  /** What its code was emitted for. */
+  get engine(): EngineFeatures {
+    return this.#program.engine;
+  }
+
+  /** Threads that share the work: 1 until `useThreads`. */
+  get threads(): number {
+    return this.#lease?.threads ?? 1;
+  }
+
+  /** Lets workers share the work from now on. The arena's memory must be shared. `dispose` gives them back. */
+  async useThreads(threads: number): Promise<void> {
+    if (threads === 1) return;
+    const { module, names } = this.#program;
+    this.#lease = await lease(threads, { module, names, memory: this.arena.memory, args: this.#args });
+  }
+
+  /** Gives back the share in the worker threads. The arena is its owner's. */
+  dispose(): void {
+    this.#lease?.release();
+    this.#lease = null;
+  }
+
+  createMatrix(dtype: Dtype, rows: number, columns: number): Matrix {
+    checkMatrix(dtype, rows, columns);
+    const bytes = Math.ceil(rows / PANEL) * panelBytes(this.#program.panels[dtype], columns);
+    return { address: this.arena.allocate(bytes, "weights"), rows, columns, dtype };
+  }
+
+  writeRows(matrix: Matrix, row: number, bytes: Uint8Array): void {
+    const { address, columns, dtype } = matrix;
+    const rowBytes = checkRows(matrix, row, bytes);
+    if (rowBytes === 0) return;
+    const kernel = this.#kernel(`pack.${dtype}`);
+    const panel = panelBytes(this.#program.panels[dtype], columns);
+    const step = Math.max(1, Math.floor(STAGING_BYTES / rowBytes));
+    const staging = this.#staging.of(step * rowBytes);
+    for (let done = 0; done * rowBytes < bytes.length; done += step) {
+      const part = bytes.subarray(done * rowBytes, (done + step) * rowBytes);
+      this.arena.u8(staging, part.length).set(part);
+      const s = this.#slots();
+      s[0] = address;
+      s[1] = staging;
+      s[2] = row + done;
+      s[3] = columns;
+      s[4] = panel;
+      s[5] = rowBytes;
+      this.#run(kernel, part.length / rowBytes, part.length);
+    }
+  }
+
+  matmul(out: Address, x: Address, weight: Matrix, bias: Address | null, rows: number): void {
+    if (isQuantized(weight.dtype) && this.activations === "int8") {
+      this.#quantize(x, weight, rows);
+      this.#matmulInt8(out, weight, bias, rows);
+    } else {
+      this.#matmulFloat(out, x, weight, bias, rows);
+    }
+  }
+
+  matmuls(x: Address, rows: number, products: readonly Product[]): void {
+    let quantized: string | null = null;
+    for (const { out, weight, bias } of products) {
+      if (isQuantized(weight.dtype) && this.activations === "int8") {
+        const format = this.#format(weight.dtype);
+        if (format !== quantized) this.#quantize(x, weight, rows);
+        quantized = format;
+        this.#matmulInt8(out, weight, bias, rows);
+      } else {
+        this.#matmulFloat(out, x, weight, bias, rows);
+      }
+    }
+  }
+
+  embedding(out: Address, table: Matrix, ids: ArrayLike<number>): void {
+    const { address, columns, dtype } = table;
+    const idsAddress = this.#ids.of(4 * ids.length);
+    const slabs = this.#slabs.of(this.threads * SLAB_BYTES);
+    this.arena.i32(idsAddress, ids.length).set(ids);
+    const s = this.#slots();
+    s[0] = out;
+    s[1] = address;
+    s[2] = idsAddress;
+    s[3] = columns;
+    s[4] = panelBytes(this.#program.panels[dtype], columns);
+    s[5] = slabs;
+    this.#run(this.#kernel(`embedding.${dtype}`), ids.length, ids.length * columns * PANEL);
+  }
+
+  add(out: Address, a: Address, b: Address, count: number): void {
+    this.#reference.add(out, a, b, count);
+  }
+
+  layerNorm(
+    out: Address,
+    x: Address,
+    weight: Address,
+    bias: Address | null,
+    rows: number,
+    width: number,
+    eps: number,
+  ): void {
+    this.#reference.layerNorm(out, x, weight, bias, rows, width, eps);
+  }
+
+  rmsNorm(out: Address, x: Address, weight: Address, rows: number, width: number, eps: number): void {
+    this.#reference.rmsNorm(out, x, weight, rows, width, eps);
+  }
+
+  softmax(out: Address, x: Address, rows: number, width: number): void {
+    this.#reference.softmax(out, x, rows, width);
+  }
+
+  activate(out: Address, x: Address, count: number, activation: Activation): void {
+    this.#reference.activate(out, x, count, activation);
+  }
+
+  gate(out: Address, gate: Address, up: Address, count: number, activation: Activation): void {
+    this.#reference.gate(out, gate, up, count, activation);
+  }
+
+  softCap(out: Address, x: Address, count: number, cap: number): void {
+    this.#reference.softCap(out, x, count, cap);
+  }
+
+  rope(
+    x: Address,
+    cos: Address,
+    sin: Address,
+    rows: number,
+    heads: number,
+    headDim: number,
+    rotaryDim: number,
+    layout: RopeLayout,
+  ): void {
+    this.#reference.rope(x, cos, sin, rows, heads, headDim, rotaryDim, layout);
+  }
+
+  attention(out: Address, call: AttentionCall): void {
+    this.#reference.attention(out, call);
+  }
+
+  linearAttention(out: Address, call: LinearAttentionCall): void {
+    this.#reference.linearAttention(out, call);
+  }
+
+  #matmulFloat(out: Address, x: Address, weight: Matrix, bias: Address | null, rows: number): void {
+    const { address, rows: outputs, columns: inputs, dtype } = weight;
+    const slabs = this.#slabs.of(this.threads * SLAB_BYTES);
+    const edge = this.#edge.of(4 * PANEL * rows);
+    const s = this.#slots();
+    s[0] = out;
+    s[1] = x;
+    s[2] = address;
+    s[3] = bias ?? 0;
+    s[4] = edge;
+    s[5] = slabs;
+    s[6] = rows;
+    s[7] = inputs;
+    s[8] = outputs;
+    s[9] = panelBytes(this.#program.panels[dtype], inputs);
+    this.#run(this.#kernel(MATMUL_FLOAT[dtype]), Math.ceil(outputs / PANEL), rows * inputs * outputs);
+  }
+
+  #matmulInt8(out: Address, weight: Matrix, bias: Address | null, rows: number): void {
+    const { address, rows: outputs, columns: inputs, dtype } = weight;
+    const { values, scales } = this.#activationBuffers(this.#format(dtype));
+    const edge = this.#edge.of(4 * PANEL * rows);
+    const s = this.#slots();
+    s[0] = out;
+    s[1] = values.of(0);
+    s[2] = scales.of(0);
+    s[3] = address;
+    s[4] = bias ?? 0;
+    s[5] = edge;
+    s[6] = rows;
+    s[7] = inputs;
+    s[8] = outputs;
+    this.#run(this.#kernel(MATMUL_INT8[dtype]), Math.ceil(outputs / PANEL), rows * inputs * outputs);
+  }
+
+  /** Quantises the rows that a quantised weight is multiplied with. */
+  #quantize(x: Address, { dtype, columns }: Matrix, rows: number): void {
+    const panel = this.#program.panels[dtype];
+    if (panel.kind === "float") return;
+    const format = this.#format(dtype);
+    const blocks = Math.ceil(columns / QUANT_BLOCK);
+    const { values, scales } = this.#activationBuffers(format);
+    const to = values.of(rows * blocks * QUANT_BLOCK * activationBytes(panel.layout));
+    const scalesTo = scales.of(rows * blocks * ACTIVATION_SCALE_BYTES);
+    const s = this.#slots();
+    s[0] = x;
+    s[1] = to;
+    s[2] = scalesTo;
+    s[3] = columns;
+    this.#run(this.#kernel(format), rows, 4 * rows * columns);
+  }
+
+  #format(dtype: Dtype): string {
+    return this.#formats[dtype];
+  }
+
+  get #formats(): Readonly<Record<Dtype, string>> {
+    this.#formatNames ??= Object.fromEntries(
+      Object.entries(this.#program.panels).map(([dtype, panel]) => [
+        dtype,
+        panel.kind === "float" ? "" : quantizeKernel(panel.layout),
+      ]),
+    ) as Record<Dtype, string>;
+    return this.#formatNames;
+  }
+  #formatNames: Record<Dtype, string> | null = null;
+
+  #activationBuffers(format: string): { readonly values: Buffer; readonly scales: Buffer } {
+    let buffers = this.#quantized.get(format);
+    if (buffers === undefined) {
+      buffers = { values: new Buffer(this.arena), scales: new Buffer(this.arena) };
+      this.#quantized.set(format, buffers);
+    }
+    return buffers;
+  }
+
+  /** The kernel of a name. The module meets its memory when the first is asked for: by then its size is known. */
+  #kernel(name: string): Kernel {
+    this.#kernels ??= this.#instantiate();
+    return this.#kernels.get(name) as Kernel;
+  }
+
+  #instantiate(): Map<string, Kernel> {
+    const { module, names, constants } = this.#program;
+    const { memory } = this.arena;
+    new Uint8Array(memory.buffer).set(constants, CONSTANTS_ADDRESS);
+    const { exports } = new WebAssembly.Instance(module, { qkv: { memory } });
+    return new Map(names.map((name, index) => [name, { run: exports[name] as KernelFunction, index }]));
+  }
+
+  /** Where a kernel's arguments go. Ask for it after everything was allocated: memory that grows empties views. */
+  #slots(): Float64Array {
+    const { buffer } = this.arena.memory;
+    if (this.#slotsView.buffer !== buffer) this.#slotsView = new Float64Array(buffer, SLOTS_ADDRESS, MAX_SLOTS);
+    return this.#slotsView;
+  }
+
+  /** Runs `units` of a kernel, whose arguments are in the slots; `work` is how much it is, in multiply-adds. */
+  #run({ run, index }: Kernel, units: number, work: number): void {
+    if (this.#lease === null || work < LEAST_SHARED_WORK || units < 2) run(this.#args, 0, units, 0);
+    else this.#lease.run(index, units, (from, to) => run(this.#args, from, to, 0));
+  }
+}
+
+const ofDtype = (prefix: string) =>
+  ({
+    F32: `${prefix}F32`,
+    F16: `${prefix}F16`,
+    BF16: `${prefix}BF16`,
+    Q8_0: `${prefix}Q8_0`,
+    Q4_0: `${prefix}Q4_0`,
+    Q4_1: `${prefix}Q4_1`,
+    Q6_K: `${prefix}Q6_K`,
+  }) as const;
+const MATMUL_FLOAT = ofDtype("matmul.");
+const MATMUL_INT8 = ofDtype("matmul.int8.");
