@@ -261,7 +261,7 @@ describe("folders and files", () => {
       vocab_size: D,
       hidden_size: D,
       intermediate_size: 4,
-      num_attention_heads: 4,
+      num_attention_heads: 40,
       num_hidden_layers: 1,
     };
     const reads: string[] = [];

@@ -1,10 +1,11 @@
 /** Every LLaMA variant against Hugging Face transformers: taps, padded batches, long inputs, loss, greedy text. */
 
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { type Decoder, type FileSource, load, UnsupportedModelError, writeSafetensors } from "@qkv/models";
+import { type Decoder, type FileSource, UnsupportedModelError, writeSafetensors } from "@qkv/models";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { expectClose, type Float32Error, tolerance } from "../support/compare";
 import { fixture, readJson } from "../support/fixtures";
+import { load } from "../support/load";
 import { type Expected, readExpected } from "../support/safetensors";
 
 interface Golden {

@@ -1,9 +1,10 @@
 /** Real models against Hugging Face transformers: stories260K in its three forms, SmolLM2-135M from its GGUF file. */
 
-import { type Decoder, load } from "@qkv/models";
+import type { Decoder } from "@qkv/models";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { largestDifference } from "../support/compare";
 import { externalFile, fixture, readJson, repository } from "../support/fixtures";
+import { load } from "../support/load";
 import { type Expected, readExpected } from "../support/safetensors";
 
 interface RealGolden {

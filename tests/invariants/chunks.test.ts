@@ -1,9 +1,10 @@
 /** Bit for bit: a prompt at once, token by token, and cut anywhere; alone and in a batch. */
 
-import { type Decoder, load } from "@qkv/models";
+import type { Decoder } from "@qkv/models";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { fixture, repository } from "../support/fixtures";
+import { load } from "../support/load";
 
 const MODELS = {
   "GQA, 5 layers": repository("packages/cli/models/stories260K"),

@@ -1,8 +1,9 @@
 /** What generation promises: seeds, stopping, cancelling, a live event loop, nothing held afterwards. */
 
-import { type Decoder, type GenerateOptions, load } from "@qkv/models";
+import type { Decoder, GenerateOptions } from "@qkv/models";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { repository } from "../support/fixtures";
+import { load } from "../support/load";
 
 let model: Decoder;
 beforeAll(async () => {

@@ -1,10 +1,11 @@
 /** Misuse and failures in the middle of things: they throw, and what comes after is as if they had not been. */
 
 import { KvCache, OutOfMemoryError } from "@qkv/core";
-import { type Decoder, type FileSource, load } from "@qkv/models";
+import type { Decoder, FileSource } from "@qkv/models";
 import { Tokenizer } from "@qkv/tokenize";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { repository } from "../support/fixtures";
+import { load } from "../support/load";
 import { json, parsed, readFolder, sourceOf } from "../support/sources";
 
 const PATH = repository("packages/cli/models/stories260K");

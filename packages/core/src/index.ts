@@ -64,4 +64,4 @@ export { processors, sharingAvailable } from "./threads/host";
 export { ThreadError } from "./threads/pool";
 export { type EngineFeatures, engineFeatures, memory64Available, simdAvailable } from "./wasm/engine";
 export { turboFeatures } from "./wasm/turbo";
-export { WasmKernels, type WasmKernelsOptions } from "./wasm/wasm-kernels";
+export { setLeastSharedWork, WasmKernels, type WasmKernelsOptions } from "./wasm/wasm-kernels";

@@ -1,5 +1,6 @@
 /** The `wasm` implementation of `Kernels`: SIMD code emitted by this folder, on one thread or several. */
 
+import { checkInteger } from "../check";
 import { type Dtype, isQuantized } from "../dtypes/dtype";
 import type { Activation } from "../kernels/activation";
 import type { AttentionCall } from "../kernels/attention-call";
@@ -30,7 +31,16 @@ export interface WasmKernelsOptions {
 }
 
 /** Multiply-adds, or the like, below which other threads are not asked: a few microseconds of work. */
-const LEAST_SHARED_WORK = 60_000;
+let leastSharedWork = 60_000;
+
+/**
+ * Sets from how much work on (about one multiply-add a unit) kernels share it among threads. Results do not depend on
+ * it: for tests, and for machines whose threads are slow to meet.
+ */
+export function setLeastSharedWork(work: number): void {
+  leastSharedWork = checkInteger("work", work, 0);
+}
+
 /** Bytes of weights that are packed at once. */
 const STAGING_BYTES = 1 << 20;
 
@@ -343,7 +353,7 @@ export class WasmKernels implements Kernels {
 
   /** Runs `units` of a kernel, whose arguments are in the slots; `work` is how much it is, in multiply-adds. */
   #run({ run, index }: Kernel, units: number, work: number): void {
-    if (this.#lease === null || work < LEAST_SHARED_WORK || units < 2) run(this.#args, 0, units, 0);
+    if (this.#lease === null || work < leastSharedWork || units < 2) run(this.#args, 0, units, 0);
     else this.#lease.run(index, units, (from, to) => run(this.#args, from, to, 0));
   }
 }
