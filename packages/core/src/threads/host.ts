@@ -5,6 +5,8 @@ import { WORKER_SOURCE } from "./worker-source";
 /** A worker, wherever it runs. */
 export interface HostWorker {
   send(message: object): void;
+  /** Whether the process must stay alive for it: while something is awaited of it, and never else. */
+  keepAlive(wanted: boolean): void;
   /** Ends it; `ended` is not told. */
   end(): void;
 }
@@ -39,7 +41,7 @@ export async function processors(): Promise<number> {
   return globalThis.navigator?.hardwareConcurrency ?? 1;
 }
 
-/** Starts a worker on WORKER_SOURCE. It never keeps a process alive. */
+/** Starts a worker on WORKER_SOURCE. It does not keep a process alive unless it is told to. */
 export async function startWorker(events: WorkerEvents): Promise<HostWorker> {
   return inNode() ? startNodeWorker(events) : startWebWorker(events);
 }
@@ -55,6 +57,7 @@ async function startNodeWorker({ message, ended }: WorkerEvents): Promise<HostWo
   worker.unref();
   return {
     send: (data) => worker.postMessage(data),
+    keepAlive: (wanted) => (wanted ? worker.ref() : worker.unref()),
     end: () => {
       over = true;
       void worker.terminate();
@@ -69,6 +72,7 @@ async function startWebWorker({ message, ended }: WorkerEvents): Promise<HostWor
   worker.onerror = (event) => ended(event.message || "it could not be started (is blob: in the page's worker-src?)");
   return {
     send: (data) => worker.postMessage(data),
+    keepAlive: () => {},
     end: () => {
       worker.terminate();
       URL.revokeObjectURL(url);

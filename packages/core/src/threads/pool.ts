@@ -184,7 +184,13 @@ class Pool {
   #tell(index: number, id: number, shared: SharedModule): Promise<void> {
     const key = `${index}:${id}`;
     return new Promise<void>((resolve, reject) => {
-      const end = () => this.#waiting.delete(key);
+      const worker = this.#workers[index - 1];
+      worker.keepAlive(true);
+      const end = () => {
+        this.#waiting.delete(key);
+        const others = [...this.#waiting.keys()].some((other) => other.startsWith(`${index}:`));
+        if (!others) worker.keepAlive(false);
+      };
       this.#waiting.set(key, {
         done: () => {
           end();
@@ -196,7 +202,7 @@ class Pool {
         },
       });
       if (this.#failure !== null) this.#waiting.get(key)?.failed(this.#failure);
-      else this.#workers[index - 1].send({ add: { id, ...shared } });
+      else worker.send({ add: { id, ...shared } });
     });
   }
 
