@@ -1,6 +1,11 @@
 /** All kernels as one module, for an engine and a kind of memory; compiled once for all models that want the same. */
 
 import type { Dtype } from "../dtypes/dtype";
+import { emitAttention } from "./attention";
+import { emitActivate, emitAdd, emitGate, emitSoftCap } from "./elementwise-kernels";
+import { emitRope } from "./rope-kernels";
+import { emitLayerNorm, emitRmsNorm, emitSoftmax } from "./row-kernels";
+import { ACTIVATIONS } from "../kernels/activation";
 import { emitDecode, emitEmbedding } from "./decode";
 import type { EngineFeatures } from "./engine";
 import type { Tile } from "./matmul-float";
@@ -107,5 +112,17 @@ export function emitProgram(engine: Engine): Omit<Program, "module" | "engine"> 
     if (!formats.has(`${dot} ${scaledActivations}`)) emitQuantize(module, { dot, scaledActivations });
     formats.add(`${dot} ${scaledActivations}`);
   }
+  emitAdd(module);
+  emitSoftCap(module);
+  for (const activation of ACTIVATIONS) {
+    emitActivate(module, activation);
+    emitGate(module, activation);
+  }
+  emitRmsNorm(module);
+  emitLayerNorm(module);
+  emitSoftmax(module);
+  emitRope(module, "half-split");
+  emitRope(module, "interleaved");
+  emitAttention(module);
   return { bytes: module.finish(), constants: module.constants, names: module.names, panels };
 }

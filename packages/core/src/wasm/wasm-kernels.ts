@@ -1,9 +1,9 @@
 /** The `wasm` implementation of `Kernels`: SIMD code emitted by this folder, on one thread or several. */
 
-import { checkInteger } from "../check";
+import { checkHeads, checkInteger } from "../check";
 import { type Dtype, isQuantized } from "../dtypes/dtype";
-import type { Activation } from "../kernels/activation";
-import type { AttentionCall } from "../kernels/attention-call";
+import { ACTIVATIONS, type Activation } from "../kernels/activation";
+import type { AttentionCall, PositionBias } from "../kernels/attention-call";
 import type {
   ActivationPrecision,
   Kernels,
@@ -12,10 +12,13 @@ import type {
   Product,
   RopeLayout,
 } from "../kernels/kernels";
+import { visibleKeys } from "../kernels/mask";
 import { checkMatrix, checkRows } from "../kernels/matrix";
 import { ReferenceKernels } from "../kernels/reference/reference-kernels";
 import type { Address, Arena } from "../memory/arena";
 import { type Lease, lease } from "../threads/pool";
+import { attentionItems, attentionScratchBytes } from "./attention";
+import { ELEMENT_BLOCK } from "./elementwise-kernels";
 import { type EngineFeatures, engineFeatures } from "./engine";
 import { ACTIVATION_SCALE_BYTES, activationBytes } from "./matmul-quantized";
 import { CONSTANTS_ADDRESS, type KernelFunction, MAX_SLOTS, SLOTS_ADDRESS } from "./module";
@@ -54,15 +57,27 @@ interface Kernel {
 class Buffer {
   #address: Address = 0;
   #bytes = 0;
+  #view: Int32Array = new Int32Array(0);
 
   constructor(readonly arena: Arena) {}
 
+  /** Its address, with room for so many bytes. */
   of(bytes: number): Address {
     if (bytes > this.#bytes) {
-      this.#bytes = Math.max(bytes, 2 * this.#bytes);
+      this.#bytes = Math.ceil(Math.max(bytes, 2 * this.#bytes) / 4) * 4;
       this.#address = this.arena.allocate(this.#bytes, "kernels");
     }
     return this.#address;
+  }
+
+  /** A view of it as integers: made anew only when it or the memory has grown, as this is asked for in every layer. */
+  i32(length: number): Int32Array {
+    const address = this.of(4 * length);
+    const { buffer } = this.arena.memory;
+    if (this.#view.buffer !== buffer || this.#view.byteOffset !== address || this.#view.length < length) {
+      this.#view = new Int32Array(buffer, address, this.#bytes / 4);
+    }
+    return this.#view;
   }
 }
 
@@ -80,6 +95,9 @@ export class WasmKernels implements Kernels {
   readonly #edge: Buffer;
   readonly #slabs: Buffer;
   readonly #ids: Buffer;
+  readonly #ranges: Buffer;
+  readonly #attentionScratch: Buffer;
+  readonly #range = { from: 0, to: 0 };
   /** Quantised activations, and their scales, in each format that weights ask for. */
   readonly #quantized = new Map<string, { readonly values: Buffer; readonly scales: Buffer }>();
   #kernels: Map<string, Kernel> | null = null;
@@ -96,6 +114,8 @@ export class WasmKernels implements Kernels {
     this.#edge = new Buffer(arena);
     this.#slabs = new Buffer(arena);
     this.#ids = new Buffer(arena);
+    this.#ranges = new Buffer(arena);
+    this.#attentionScratch = new Buffer(arena);
   }
 
   /** Compiles the kernels for an engine, or takes those that were compiled before. */
@@ -184,13 +204,12 @@ export class WasmKernels implements Kernels {
 
   embedding(out: Address, table: Matrix, ids: ArrayLike<number>): void {
     const { address, columns, dtype } = table;
-    const idsAddress = this.#ids.of(4 * ids.length);
     const slabs = this.#slabs.of(this.threads * SLAB_BYTES);
-    this.arena.i32(idsAddress, ids.length).set(ids);
+    this.#ids.i32(ids.length).set(ids);
     const s = this.#slots();
     s[0] = out;
     s[1] = address;
-    s[2] = idsAddress;
+    s[2] = this.#ids.of(0);
     s[3] = columns;
     s[4] = panelBytes(this.#program.panels[dtype], columns);
     s[5] = slabs;
@@ -198,7 +217,12 @@ export class WasmKernels implements Kernels {
   }
 
   add(out: Address, a: Address, b: Address, count: number): void {
-    this.#reference.add(out, a, b, count);
+    const s = this.#slots();
+    s[0] = out;
+    s[1] = a;
+    s[2] = b;
+    s[3] = count;
+    this.#run(this.#kernel("add"), Math.ceil(count / ELEMENT_BLOCK), count);
   }
 
   layerNorm(
@@ -210,27 +234,61 @@ export class WasmKernels implements Kernels {
     width: number,
     eps: number,
   ): void {
-    this.#reference.layerNorm(out, x, weight, bias, rows, width, eps);
+    const s = this.#slots();
+    s[0] = out;
+    s[1] = x;
+    s[2] = weight;
+    s[3] = bias ?? 0;
+    s[4] = rows;
+    s[5] = width;
+    s[6] = eps;
+    this.#run(this.#kernel("layerNorm"), rows, 4 * rows * width);
   }
 
   rmsNorm(out: Address, x: Address, weight: Address, rows: number, width: number, eps: number): void {
-    this.#reference.rmsNorm(out, x, weight, rows, width, eps);
+    const s = this.#slots();
+    s[0] = out;
+    s[1] = x;
+    s[2] = weight;
+    s[3] = rows;
+    s[4] = width;
+    s[5] = eps;
+    this.#run(this.#kernel("rmsNorm"), rows, 3 * rows * width);
   }
 
   softmax(out: Address, x: Address, rows: number, width: number): void {
-    this.#reference.softmax(out, x, rows, width);
+    const s = this.#slots();
+    s[0] = out;
+    s[1] = x;
+    s[2] = rows;
+    s[3] = width;
+    this.#run(this.#kernel("softmax"), rows, 8 * rows * width);
   }
 
   activate(out: Address, x: Address, count: number, activation: Activation): void {
-    this.#reference.activate(out, x, count, activation);
+    const s = this.#slots();
+    s[0] = out;
+    s[1] = x;
+    s[2] = count;
+    this.#run(this.#kernel(ACTIVATE[activation]), Math.ceil(count / ELEMENT_BLOCK), 8 * count);
   }
 
   gate(out: Address, gate: Address, up: Address, count: number, activation: Activation): void {
-    this.#reference.gate(out, gate, up, count, activation);
+    const s = this.#slots();
+    s[0] = out;
+    s[1] = gate;
+    s[2] = up;
+    s[3] = count;
+    this.#run(this.#kernel(GATE[activation]), Math.ceil(count / ELEMENT_BLOCK), 8 * count);
   }
 
   softCap(out: Address, x: Address, count: number, cap: number): void {
-    this.#reference.softCap(out, x, count, cap);
+    const s = this.#slots();
+    s[0] = out;
+    s[1] = x;
+    s[2] = count;
+    s[3] = cap;
+    this.#run(this.#kernel("softCap"), Math.ceil(count / ELEMENT_BLOCK), 8 * count);
   }
 
   rope(
@@ -243,11 +301,54 @@ export class WasmKernels implements Kernels {
     rotaryDim: number,
     layout: RopeLayout,
   ): void {
-    this.#reference.rope(x, cos, sin, rows, heads, headDim, rotaryDim, layout);
+    const s = this.#slots();
+    s[0] = x;
+    s[1] = cos;
+    s[2] = sin;
+    s[3] = rows;
+    s[4] = heads;
+    s[5] = headDim;
+    s[6] = rotaryDim;
+    this.#run(this.#kernel(ROPE[layout]), rows, 2 * rows * heads * rotaryDim);
   }
 
   attention(out: Address, call: AttentionCall): void {
-    this.#reference.attention(out, call);
+    const { queries, keyCount, heads, kvHeads, headDim, position, mask, bias } = call;
+    checkHeads(heads, kvHeads);
+    const scratchBytes = attentionScratchBytes(call);
+    const scratch = this.#attentionScratch.of(this.threads * scratchBytes);
+    const ranges = this.#ranges.i32(2 * queries);
+    const range = this.#range;
+    let pairs = 0;
+    for (let t = 0; t < queries; t++) {
+      visibleKeys(mask, position + t, keyCount, range);
+      ranges[2 * t] = range.from;
+      ranges[2 * t + 1] = range.to;
+      pairs += range.to - range.from;
+      if (bias?.kind === "relative") checkDistances(bias, position + t, range);
+    }
+    const s = this.#slots();
+    s[0] = out;
+    s[1] = call.q;
+    s[2] = call.keys;
+    s[3] = call.values;
+    s[4] = this.#ranges.of(0);
+    s[5] = call.probs ?? 0;
+    s[6] = bias?.address ?? 0;
+    s[7] = scratch;
+    s[8] = queries;
+    s[9] = keyCount;
+    s[10] = heads;
+    s[11] = kvHeads;
+    s[12] = headDim;
+    s[13] = call.scale;
+    s[14] = call.softCap ?? 0;
+    s[15] = bias?.kind === "relative" ? 1 : 0;
+    s[16] = bias?.kind === "relative" ? bias.length : 0;
+    s[17] = bias?.kind === "relative" ? bias.origin - position : 0;
+    s[18] = scratchBytes;
+    const work = 2 * pairs * heads * headDim;
+    this.#run(this.#kernel("attention"), attentionItems(queries, heads, kvHeads), work);
   }
 
   linearAttention(out: Address, call: LinearAttentionCall): void {
@@ -358,6 +459,28 @@ export class WasmKernels implements Kernels {
   }
 }
 
+/** A relative bias must cover every distance that is seen: a bucket that is missed in silence is a wrong model. */
+function checkDistances(
+  { length, origin }: PositionBias & { readonly kind: "relative" },
+  position: number,
+  { from, to }: { readonly from: number; readonly to: number },
+): void {
+  if (from >= to) return;
+  for (const key of [from, to - 1]) {
+    const index = key - position + origin;
+    if (index < 0 || index >= length) {
+      throw new RangeError(
+        `the relative bias covers distances ${-origin} to ${length - 1 - origin}, got ${index - origin}`,
+      );
+    }
+  }
+}
+
+const ROPE = { "half-split": "rope.half-split", interleaved: "rope.interleaved" } as const;
+const ofActivation = (prefix: string) =>
+  Object.fromEntries(ACTIVATIONS.map((activation) => [activation, prefix + activation])) as Record<Activation, string>;
+const ACTIVATE = /* @__PURE__ */ ofActivation("activate.");
+const GATE = /* @__PURE__ */ ofActivation("gate.");
 const ofDtype = (prefix: string) =>
   ({
     F32: `${prefix}F32`,
