@@ -49,7 +49,8 @@ function onnxActivation(g: Graph, x: Value, activation: Activation): Value {
 // onnxruntime multiplies x by a factor that it knows to some ε absolutely: its sigmoid, for one, is 0 from -18 on.
 const BOUNDS: Readonly<Record<Activation, Bound>> = {
   relu: { roundings: 0, size: "the same bits" },
-  gelu: { roundings: 4, size: "|x|" },
+  // Half of the smallest denormal number is one of its own size away from itself.
+  gelu: { roundings: 4, size: "|x|", floor: 2 ** -149 },
   "gelu-tanh": { roundings: 4, size: "|x|" },
   "quick-gelu": { roundings: 4, size: "|x|" },
   silu: { roundings: 4, size: "|x|" },

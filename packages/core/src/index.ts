@@ -52,6 +52,7 @@ export {
   sinusoidalPositions,
 } from "./nn/positions";
 export {
+  frequenciesGoByLength,
   longropeAttentionFactor,
   type RopeConfig,
   type RopeFrequencies,

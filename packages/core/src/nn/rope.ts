@@ -121,6 +121,11 @@ export function ropeFrequencies(config: RopeConfig, length: number): RopeFrequen
   }
 }
 
+/** Whether the frequencies depend on how far a pass reaches: `length` of `ropeFrequencies`. */
+export function frequenciesGoByLength({ scaling }: RopeConfig): boolean {
+  return scaling.type === "dynamic" || scaling.type === "longrope";
+}
+
 /**
  * cos and sin of each position's angles, times the attention scaling: [positions, R/2] each.
  *

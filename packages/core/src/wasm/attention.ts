@@ -21,7 +21,8 @@ export const U = JSON.parse((globalThis as any).process.env.U ?? '{"s1":1,"s2":1
 /** Rows of a work item. */
 export const ROWS = 32;
 /** Keys at a time: with them, the queries of an item stay in the first-level cache. */
-const KEYS = 32;
+const KEYS = U.keys ?? 32;
+const DIRECT_KEYS = U.dk ?? 8;
 /** With so many rows it pays to copy keys and values to where they lie side by side; strided rows share few cache sets. */
 const PACKED_ROWS = 8;
 /** Bytes of an item's notes on one row: from, to (int32), the sum of its weights (float32). */
@@ -43,7 +44,7 @@ export function attentionScratchBytes(call: {
   readonly kvHeads: number;
   readonly headDim: number;
 }): number {
-  const rows = Math.min(ROWS, (call.queries * call.heads) / call.kvHeads);
+  const rows = Math.min(ROWS, call.queries * call.heads);
   const width = Math.ceil(call.headDim / 4) * 4;
   const bytes = NOTE_BYTES * rows + 4 * (width * (KEYS + 2 * rows) + scoreStride(call.keyCount) * rows);
   return Math.ceil(bytes / 64) * 64;
@@ -430,6 +431,19 @@ export function emitAttention(module: ModuleBuilder): void {
   const softmaxRow = softmaxFunction(module);
   const divide = divideFunction(module);
   const clear = clearFunction(module);
+  const touch = module.function(["ptr", "i32", "ptr"], (f) => {
+    const [p, bytes, to] = f.parameters as [Local<"ptr">, Local<"i32">, Local<"ptr">];
+    const sum = f.local("i32");
+    f.doWhile(
+      () => {
+        sum.set(f.i32.or(sum(), f.i32.load(p())));
+        f.advance(p, 64);
+        bytes.set(f.i32.sub(bytes(), f.i32.const(64)));
+      },
+      () => f.i32.gt_s(bytes(), f.i32.const(0)),
+    );
+    f.i32.store(to(), sum(), 12);
+  });
 
   module.kernel("attention", PARAMETERS, (f, a, range) => {
     const call = (callable: Callable, ...operands: readonly Operand[]) =>
@@ -456,7 +470,8 @@ export function emitAttention(module: ModuleBuilder): void {
       ),
     );
     const most = f.local("i32", f.i32.const(ROWS));
-    most.set(min(f, most, total));
+    const all = f.local("i32", f.i32.mul(a.queries(), a.heads()));
+    most.set(min(f, most, all));
 
     // Scratch: a note for each row, a block of keys or values, the queries, the sums of values, the scores
     const notes = f.local("ptr", after(a.scratch, range.thread(), a.scratchBytes()));
@@ -468,7 +483,10 @@ export function emitAttention(module: ModuleBuilder): void {
     const item = f.local("i32", range.from());
     const g = f.local("i32");
     const firstRow = f.local("i32");
+    const groups = f.local("i32");
+    const groupRows = f.local("i32");
     const rows = f.local("i32");
+    const packed = f.local("i32");
     const r = f.local("i32");
     const t = f.local("i32");
     const h = f.local("i32");
@@ -481,9 +499,10 @@ export function emitAttention(module: ModuleBuilder): void {
       r.set(f.i32.const(0));
       note.set(notes());
       f.for(r, rows, 1, () => {
-        t.set(f.i32.div_u(f.i32.add(firstRow(), r()), group()));
-        h.set(f.i32.rem_u(f.i32.add(firstRow(), r()), group()));
-        h.set(f.i32.add(h(), f.i32.mul(g(), group())));
+        const row = f.local("i32", f.i32.add(firstRow(), f.i32.rem_u(r(), groupRows())));
+        t.set(f.i32.div_u(row(), group()));
+        h.set(f.i32.mul(f.i32.add(g(), f.i32.div_u(r(), groupRows())), group()));
+        h.set(f.i32.add(h(), f.i32.rem_u(row(), group())));
         body();
         f.advance(note, NOTE_BYTES);
       });
@@ -496,22 +515,46 @@ export function emitAttention(module: ModuleBuilder): void {
     const x = f.local("ptr");
     const stride = f.local("i32");
 
-    /** For each block s..keysEnd of the keys that any row sees: where its keys or values lie, x and their stride. */
+    const start = f.local("i32");
+    const stop = f.local("i32");
+    const kvHead = f.local("i32");
+    /**
+     * For each block s..keysEnd of the keys that any row sees, and each kv head: where its keys or values lie, x and
+     * their stride, and its rows start..stop.
+     */
     const eachBlock = (source: Local<"ptr">, body: () => void) => {
       s.set(begin());
       f.while(
         () => f.i32.lt_s(s(), end()),
         () => {
-          keysEnd.set(f.i32.add(s(), f.i32.const(KEYS)));
+          keysEnd.set(f.i32.add(s(), f.select(f.i32.const(KEYS), f.i32.const(DIRECT_KEYS), packed())));
           keysEnd.set(min(f, keysEnd, end));
-          x.set(after(source, f.i32.add(f.i32.mul(s(), a.kvHeads()), g()), headBytes()));
-          stride.set(kvBytes());
-          f.if(f.i32.or(f.i32.ge_s(rows(), f.i32.const(PACKED_ROWS)), f.i32.and(a.headDim(), f.i32.const(3))), () => {
-            call(pack, x(), stride(), f.i32.sub(keysEnd(), s()), a.headDim(), block());
-            x.set(block());
-            stride.set(rowBytes());
-          });
-          body();
+          start.set(f.i32.const(0));
+          kvHead.set(g());
+          f.while(
+            () => f.i32.lt_s(start(), rows()),
+            () => {
+              stop.set(f.i32.add(start(), groupRows()));
+              x.set(after(source, f.i32.add(f.i32.mul(s(), a.kvHeads()), kvHead()), headBytes()));
+              stride.set(kvBytes());
+              f.if(packed(), () => {
+                call(pack, x(), stride(), f.i32.sub(keysEnd(), s()), a.headDim(), block());
+                x.set(block());
+                stride.set(rowBytes());
+              });
+              if (U.touch) {
+                f.if(f.i32.le_s(f.i32.add(s(), f.i32.const((U.ahead + 1) * DIRECT_KEYS)), end()), () => {
+                  const share = f.local("i32", f.i32.div_u(times(kvBytes, DIRECT_KEYS), groups()));
+                  const next = f.local("i32", f.i32.add(s(), f.i32.const(U.ahead * DIRECT_KEYS)));
+                  const at = f.local("ptr", after(source, next(), kvBytes()));
+                  call(touch, after(at, f.i32.sub(kvHead(), g()), share()), share(), notes());
+                });
+              }
+              body();
+              start.set(stop());
+              kvHead.set(f.i32.add(kvHead(), f.i32.const(1)));
+            },
+          );
           s.set(keysEnd());
         },
       );
@@ -529,14 +572,14 @@ export function emitAttention(module: ModuleBuilder): void {
 
     /** For each two rows, r and r + 1: their keys from..to and from2..to2 within the block; or the last row alone. */
     const eachPair = (pair: () => void, single: () => void) => {
-      r.set(f.i32.const(0));
-      note.set(notes());
-      f.for(r, rows, 2, () => {
+      r.set(start());
+      note.set(after(notes, start(), f.i32.const(NOTE_BYTES)));
+      f.for(r, stop, 2, () => {
         from.set(f.i32.load(note(), FROM));
         to.set(f.i32.load(note(), TO));
         clip(from, to);
         f.if(
-          f.i32.lt_s(f.i32.add(r(), f.i32.const(1)), rows()),
+          f.i32.lt_s(f.i32.add(r(), f.i32.const(1)), stop()),
           () => {
             from2.set(f.i32.load(note(), NOTE_BYTES + FROM));
             to2.set(f.i32.load(note(), NOTE_BYTES + TO));
@@ -552,8 +595,8 @@ export function emitAttention(module: ModuleBuilder): void {
     const blockRow = (lower: Local<"i32">) => after(x, f.i32.sub(lower(), s()), stride());
     /** Row r or r + 1 of the scores, at a key. */
     const scoreAt = (row: () => Operand<"i32">, key: Local<"i32">) => {
-      const start = f.local("ptr", after(scores, row(), scoreBytes()));
-      return after(start, key(), f.i32.const(4));
+      const first = f.local("ptr", after(scores, row(), scoreBytes()));
+      return after(first, key(), f.i32.const(4));
     };
     const thisRow = () => r();
     const nextRow = () => f.i32.add(r(), f.i32.const(1));
@@ -586,13 +629,24 @@ export function emitAttention(module: ModuleBuilder): void {
         ),
       );
 
-    f.for(item, range.to, 1, () => {
+    f.while(() => f.i32.lt_s(item(), range.to()), () => {
       // The last tile first: under a causal mask it has the most keys, and threads should not end with the largest piece.
       g.set(f.i32.div_u(item(), tiles()));
       firstRow.set(f.i32.sub(f.i32.sub(tiles(), f.i32.const(1)), f.i32.rem_u(item(), tiles())));
       firstRow.set(times(firstRow, ROWS));
-      rows.set(f.i32.sub(total(), firstRow()));
-      rows.set(min(f, rows, most));
+      groupRows.set(f.i32.sub(total(), firstRow()));
+      groupRows.set(min(f, groupRows, most));
+      packed.set(
+        f.i32.or(f.i32.ge_s(groupRows(), f.i32.const(PACKED_ROWS)), f.i32.and(a.headDim(), f.i32.const(3))),
+      );
+      // Items of one tile are neighbours in every row of keys: several at once, as far as they fit, read it in one run.
+      groups.set(f.i32.const(1));
+      f.if(f.i32.eq(tiles(), f.i32.const(1)), () => {
+        const left = f.local("i32", f.i32.sub(range.to(), item()));
+        groups.set(f.i32.div_u(f.i32.const(ROWS), groupRows()));
+        groups.set(min(f, groups, left));
+      });
+      rows.set(f.i32.mul(groups(), groupRows()));
 
       begin.set(a.keyCount());
       end.set(f.i32.const(0));
@@ -633,8 +687,8 @@ export function emitAttention(module: ModuleBuilder): void {
       eachRow(() => {
         from.set(f.i32.load(note(), FROM));
         const count = f.local("i32", f.i32.sub(f.i32.load(note(), TO), from()));
-        const start = f.local("ptr", scoreAt(thisRow, from));
-        f.if(f.f32.ne(a.softCap(), f.f32.const(0)), () => call(capRow, start(), count(), a.softCap()));
+        const first = f.local("ptr", scoreAt(thisRow, from));
+        f.if(f.f32.ne(a.softCap(), f.f32.const(0)), () => call(capRow, first(), count(), a.softCap()));
         f.if(f.i32.eqz(f.ptr.isNull(a.bias())), () => {
           const row = f.local("ptr");
           const index = f.local("i32", from());
@@ -647,10 +701,10 @@ export function emitAttention(module: ModuleBuilder): void {
             () => row.set(after(a.bias, f.i32.add(f.i32.mul(h(), a.queries()), t()), times(a.keyCount, 4))),
           );
           f.if(f.i32.gt_s(count(), f.i32.const(0)), () =>
-            call(biasRow, start(), count(), after(row, index(), f.i32.const(4))),
+            call(biasRow, first(), count(), after(row, index(), f.i32.const(4))),
           );
         });
-        call(softmaxRow, start(), count(), f.ptr.add(note(), f.ptr.const(SUM)));
+        call(softmaxRow, first(), count(), f.ptr.add(note(), f.ptr.const(SUM)));
       });
 
       // Weights are 0 to no one: a hidden value may be Infinity, so both rows together take only what both see.
@@ -697,6 +751,7 @@ export function emitAttention(module: ModuleBuilder): void {
           call(clear, after(row, to(), f.i32.const(4)), f.i32.sub(a.keyCount(), to()));
         });
       });
+      item.set(f.i32.add(item(), groups()));
     });
   });
 }

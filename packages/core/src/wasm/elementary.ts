@@ -99,6 +99,8 @@ export function vectorMath(module: ModuleBuilder, f: FunctionBuilder) {
     /** The smaller of the two; NaN if x is. */
     atMost: each(f32x4.pmin as Instruction),
     less: each(f32x4.lt as Instruction),
+    /** x where the mask is set, otherwise y. */
+    choose: each(v128.bitselect as Instruction),
     and: each(v128.and as Instruction),
     or: each(v128.or as Instruction),
     subBits: each(i32x4.sub as Instruction),
@@ -227,24 +229,28 @@ function geluTanh(module: ModuleBuilder, f: FunctionBuilder): VectorFunction {
 }
 
 /**
- * x Φ(x) = max(x, 0) - a Φ(-a) with a = |x|, where Φ(-a) = 1 / (2 y^16) for a polynomial y = 1 + w in a, minimax for
- * the absolute error. Squares go by y² - 1 = w (w + 2), which is rounded relative to w.
+ * x Φ(x), where Φ(-a) = 1 / (2 y^16) for a = |x| and a polynomial y = 1 + w in a, minimax for the absolute error, and
+ * Φ(a) = 1 - Φ(-a). Squares go by y² - 1 = w (w + 2), which is rounded relative to w.
  */
 function gelu(module: ModuleBuilder, f: FunctionBuilder): VectorFunction {
-  const { float, add, sub, mul, div, abs, atLeast, atMost } = vectorMath(module, f);
-  const [zero, half, one, two, most] = [float(0), float(0.5), float(1), float(2), float(65536)];
+  const { float, add, sub, mul, div, abs, atLeast, atMost, less, choose } = vectorMath(module, f);
+  // Beyond `far`, where w is Infinity, x is `far` too, since Infinity times 0 would be NaN.
+  const [zero, half, one, two, far] = [float(0), float(0.5), float(1), float(2), float(65_536)];
+  const least = float(-65_536);
   const root = polynomial(module, f, GELU_ROOT);
   return (x) => {
-    const a = atMost(abs(x), most);
+    const a = atMost(abs(x), far);
     let w = mul(root(a), a);
     for (let square = 0; square < 4; square++) w = mul(w, add(w, two));
-    return sub(atLeast(x, zero), div(mul(a, half), add(w, one)));
+    const below = div(half, add(w, one));
+    return mul(atLeast(x, least), choose(below, sub(one, below), less(x, zero)));
   };
 }
 
 /**
- * An activation. Within 7 ulp for gelu, 3 for silu and quick-gelu; gelu-tanh, whose z is rounded, is within
- * 4 * 2^-24 |x|, and in its left tail within 220 ulp; relu is exact.
+ * An activation. relu is exact; silu and quick-gelu are within 2.5 ulp. gelu and gelu-tanh are within 2.5 * 2^-24 |x|,
+ * as tightly as Φ is rounded where it is added to 1: from 0 up within 3 ulp, but gelu has no correct digits from -5.5
+ * down. gelu-tanh is within 2 + 6 |z| ulp there, since its z is rounded.
  */
 export function vectorActivation(module: ModuleBuilder, f: FunctionBuilder, activation: Activation): VectorFunction {
   switch (activation) {

@@ -297,14 +297,17 @@ export class Decoder {
     };
     let lastRow = 0;
     return {
-      *advance(ids) {
+      *advance(ids, due) {
         if (cache.length + ids.length > cache.capacity) grow(cache.length + ids.length);
-        for (const chunk of chunksOf([ids], [cache])) {
-          yield* network.forward(scratch, chunk, null);
+        // A new token is a pass of one row: nothing to cut.
+        const chunks =
+          ids.length === 1 ? [[{ sequence: 0, ids, cache, reach: cache.length + 1 }]] : chunksOf([ids], [cache]);
+        for (const chunk of chunks) {
+          yield* network.forward(scratch, chunk, null, due);
           lastRow = chunk[0].ids.length - 1;
         }
       },
-      logits: () => network.arena.f32(network.logits(scratch, lastRow), network.vocabSize).slice(),
+      logits: () => network.arena.f32(network.logits(scratch, lastRow), network.vocabSize),
       release: () => {
         caches.give(cache);
         scratches.give(scratch);

@@ -24,9 +24,14 @@ export interface DecoderNetwork<Scratch = unknown> {
 
   /**
    * Runs the rows of all segments, at most CHUNK_ROWS together, and leaves their final hidden states in the scratch.
-   * Yields after each layer, so that a caller can let others run; caches are advanced at the end.
+   * Yields after each layer after which `due` says so, that a caller can let others run; caches are advanced at the end.
    */
-  forward(scratch: Scratch, segments: readonly Segment[], capture: Capture | null): Generator<void, void>;
+  forward(
+    scratch: Scratch,
+    segments: readonly Segment[],
+    capture: Capture | null,
+    due: () => boolean,
+  ): Generator<void, void>;
 
   /** Logits of one row of the last `forward`: an address of [V] floats, valid until the next call. */
   logits(scratch: Scratch, row: number): Address;

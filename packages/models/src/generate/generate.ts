@@ -2,7 +2,7 @@
 
 import type { Tokenizer } from "@qkv/tokenize";
 import type { GenerationPlan } from "./options";
-import { pacer } from "./pace";
+import { Pacer } from "./pace";
 import { seededRandom } from "./random";
 import { applyTemperature, argmax, forbidRepeatedNgrams, keepTopK, keepTopP, sample, subtractMax } from "./sampling";
 import { StopStrings } from "./stop-strings";
@@ -105,9 +105,9 @@ export interface GenerationHost {
 
 /** One sequence under way. */
 export interface GenerationLane {
-  /** Passes new ids in chunks; yields when others may run. Leaves the logits of the last id. */
-  advance(ids: readonly number[]): Generator<void, void>;
-  /** Logits [V] after the last id: a copy that the caller may change. */
+  /** Passes new ids in chunks; yields between layers where `due` says so. Leaves the logits of the last id. */
+  advance(ids: readonly number[], due: () => boolean): Generator<void, void>;
+  /** Logits [V] after the last id: a view that the caller may change, valid until the next pass. */
   logits(): Float32Array;
   release(): void;
 }
@@ -134,12 +134,12 @@ export async function* generateTokens(
   if (limit <= 0) return finish("length");
 
   const choose = chooser(plan, prompt);
-  const pause = pacer();
+  const pacer = new Pacer();
   const lane = host.acquire();
   try {
     for (let next = prompt; ids.length < limit; next = [ids[ids.length - 1]]) {
-      for (const _ of lane.advance(next)) {
-        await pause();
+      for (const _ of lane.advance(next, pacer.due)) {
+        await pacer.rest();
         signal?.throwIfAborted();
       }
       const id = choose(lane.logits());

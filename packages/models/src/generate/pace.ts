@@ -3,15 +3,18 @@
 /** How long work may hold the event loop, in ms: half of a frame at 60 Hz. */
 const SLICE_MS = 8;
 
-/** A function that gives a promise when it is time to let others run, else null. */
-export function pacer(): () => Promise<void> | null {
-  let last = performance.now();
-  return () => {
-    if (performance.now() - last < SLICE_MS) return null;
-    return nextTurn().then(() => {
-      last = performance.now();
-    });
-  };
+/** Paces work that is done in pieces: between two of them, others run where it is time. */
+export class Pacer {
+  #last = performance.now();
+
+  /** Whether the event loop has been held for long enough. Cheap: asked after every layer. */
+  readonly due = (): boolean => performance.now() - this.#last >= SLICE_MS;
+
+  /** Lets others run. */
+  async rest(): Promise<void> {
+    await nextTurn();
+    this.#last = performance.now();
+  }
 }
 
 /** Resolves in a later turn of the event loop: after timers and input that are due, unlike a microtask. */

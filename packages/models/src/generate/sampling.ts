@@ -98,11 +98,14 @@ export function crossEntropy(logits: ArrayLike<number>, target: number): number 
   return log(sum) + max - logits[target];
 }
 
-/** Softmax in double precision. */
+let probabilities = new Float64Array(0);
+
+/** Softmax in double precision. The result is overwritten by the next call: a token has no need of its own. */
 function softmax64(logits: Float32Array): Float64Array {
   const max = logits[argmax(logits)];
   let sum = 0;
-  const out = new Float64Array(logits.length);
+  if (probabilities.length !== logits.length) probabilities = new Float64Array(logits.length);
+  const out = probabilities;
   for (let i = 0; i < logits.length; i++) {
     out[i] = logits[i] === max ? 1 : exp(logits[i] - max); // also where max is Infinity
     sum += out[i];

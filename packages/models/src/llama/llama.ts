@@ -12,6 +12,7 @@ import {
   type Arena,
   type AttentionCall,
   CAUSAL,
+  frequenciesGoByLength,
   type Kernels,
   KvCache,
   type Linear,
@@ -19,6 +20,7 @@ import {
   type Product,
   type RmsNorm,
   type RopeConfig,
+  type RopeFrequencies,
   ropeAngles,
   ropeFrequencies,
 } from "@qkv/core";
@@ -242,18 +244,24 @@ export class Llama implements DecoderNetwork<LlamaScratch> {
     };
   }
 
-  *forward(s: LlamaScratch, segments: readonly Segment[], capture: Capture | null): Generator<void, void> {
+  *forward(
+    s: LlamaScratch,
+    segments: readonly Segment[],
+    capture: Capture | null,
+    due: () => boolean,
+  ): Generator<void, void> {
     const { hiddenSize: D } = this.config;
     const { embedTokens, layers, norm } = this.#weights;
     const k = this.#kernels;
-    const ids = segments.flatMap((segment) => segment.ids);
+    const ids = segments.length === 1 ? segments[0].ids : segments.flatMap((segment) => segment.ids);
     const N = ids.length;
 
     k.embedding(s.x, embedTokens, ids);
     capture?.rows("embeddings", segments, s.x, D);
     this.#angles(s, segments);
 
-    for (const [i, layer] of layers.entries()) {
+    for (let i = 0; i < layers.length; i++) {
+      const layer = layers[i];
       // x += attention(norm(x))
       this.#norm(s, layer.inputNorm, N);
       this.#attention(i, layer, s, segments, capture);
@@ -265,7 +273,7 @@ export class Llama implements DecoderNetwork<LlamaScratch> {
       k.add(s.x, s.x, s.projected, N * D);
 
       capture?.rows(layer.outputTap, segments, s.x, D);
-      yield;
+      if (due()) yield;
     }
 
     this.#norm(s, norm, N);
@@ -341,13 +349,22 @@ export class Llama implements DecoderNetwork<LlamaScratch> {
     const half = this.config.rope.rotaryDim / 2;
     let row = 0;
     for (const { ids, cache, reach } of segments) {
-      const positions = ids.map((_, t) => cache.length + t);
       const cos = this.arena.f32(s.cos + 4 * row * half, ids.length * half);
       const sin = this.arena.f32(s.sin + 4 * row * half, ids.length * half);
-      ropeAngles(ropeFrequencies(this.config.rope, reach), positions, cos, sin);
+      const positions = ids.map((_, t) => cache.length + t);
+      ropeAngles(this.#frequencies(reach), positions, cos, sin);
       row += ids.length;
     }
   }
+
+  /** The frequencies for a pass that reaches so far. Most scalings do not go by that: theirs are computed once. */
+  #frequencies(reach: number): RopeFrequencies {
+    const { rope } = this.config;
+    if (frequenciesGoByLength(rope)) return ropeFrequencies(rope, reach);
+    this.#fixedFrequencies ??= ropeFrequencies(rope, reach);
+    return this.#fixedFrequencies;
+  }
+  #fixedFrequencies: RopeFrequencies | null = null;
 
   /** Attention once more, a query at a time, for its weights: a whole [H, T, S] need not fit beside the model. */
   #captureProbs(tap: string, s: LlamaScratch, firstRow: number, sequence: number, T: number, capture: Capture): void {
