@@ -263,6 +263,157 @@ function valuesFunction(module: ModuleBuilder, rows: 1 | 2, unroll: number): Cal
   });
 }
 
+/** Runs `body` for `count` rows, up to four of them at once. */
+function inTiles(f: FunctionBuilder, count: Local<"i32">, body: (rows: number) => void): void {
+  f.while(
+    () => f.i32.ge_s(count(), f.i32.const(4)),
+    () => {
+      body(4);
+      count.set(f.i32.sub(count(), f.i32.const(4)));
+    },
+  );
+  for (const rows of [3, 2, 1]) f.if(f.i32.eq(count(), f.i32.const(rows)), () => body(rows));
+}
+
+/**
+ * The scores of a step: of one query, with `rows` heads on each of `groups` kv heads, key after key, so that memory is
+ * read in one run.
+ */
+function stepScoresFunction(module: ModuleBuilder): Callable {
+  return module.function(["ptr", "ptr", "i32", "i32", "i32", "i32", "i32", "f32", "ptr", "i32"], (f) => {
+    const [q, k, kStride, count, groups, rows, vectors, scale, scores, scoresStride] = f.parameters as [
+      Local<"ptr">,
+      Local<"ptr">,
+      Local<"i32">,
+      Local<"i32">,
+      Local<"i32">,
+      Local<"i32">,
+      Local<"i32">,
+      Local<"f32">,
+      Local<"ptr">,
+      Local<"i32">,
+    ];
+    const rowBytes = f.local("ptr", f.ptr.from(f.i32.mul(vectors(), f.i32.const(16))));
+    const next = f.local("ptr", f.ptr.from(scoresStride()));
+    const qs = f.locals("ptr", 4);
+    const sums = f.locals("v128", 4);
+    const [key, low, high] = f.locals("v128", 3);
+    const [x, head, to] = f.locals("ptr", 3);
+    const [group, rowsLeft, left] = f.locals("i32", 3);
+    f.while(count, () => {
+      qs[0].set(q());
+      head.set(k());
+      to.set(scores());
+      group.set(groups());
+      f.doWhile(
+        () => {
+          rowsLeft.set(rows());
+          inTiles(f, rowsLeft, (tile) => {
+            for (let r = 1; r < tile; r++) qs[r].set(f.ptr.add(qs[r - 1](), rowBytes()));
+            for (const sum of sums.slice(0, tile)) sum.set(f.f32x4.const(0));
+            x.set(head());
+            left.set(vectors());
+            overVectors(f, left, 1, [x, ...qs.slice(0, tile)], (offset) => {
+              key.set(f.v128.load(x(), offset));
+              for (let r = 0; r < tile; r++) {
+                sums[r].set(f.f32x4.add(sums[r](), f.f32x4.mul(f.v128.load(qs[r](), offset), key())));
+              }
+            });
+            // Every row ends where the next one begins.
+            if (tile > 1) qs[0].set(qs[tile - 1]());
+            low.set(addNeighbours(f, sums[0], sums[Math.min(1, tile - 1)]));
+            high.set(tile > 2 ? addNeighbours(f, sums[2], sums[tile - 1]) : low());
+            low.set(f.f32x4.mul(addNeighbours(f, low, high), f.f32x4.splat(scale())));
+            for (let r = 0; r < tile; r++) {
+              f.v128.store32_lane(to(), low(), r);
+              to.set(f.ptr.add(to(), next()));
+            }
+          });
+          head.set(f.ptr.add(head(), rowBytes()));
+          group.set(f.i32.sub(group(), f.i32.const(1)));
+        },
+        () => group(),
+      );
+      f.advanceBy(k, kStride());
+      f.advance(scores, 4);
+      count.set(f.i32.sub(count(), f.i32.const(1)));
+    });
+  });
+}
+
+/** The sums of values of a step, key after key. */
+function stepValuesFunction(module: ModuleBuilder): Callable {
+  return module.function(["ptr", "i32", "ptr", "i32", "i32", "i32", "i32", "i32", "ptr"], (f) => {
+    const [weights, weightsStride, v, vStride, count, groups, rows, vectors, sums] = f.parameters as [
+      Local<"ptr">,
+      Local<"i32">,
+      Local<"ptr">,
+      Local<"i32">,
+      Local<"i32">,
+      Local<"i32">,
+      Local<"i32">,
+      Local<"i32">,
+      Local<"ptr">,
+    ];
+    const rowBytes = f.local("ptr", f.ptr.from(f.i32.mul(vectors(), f.i32.const(16))));
+    const next = f.local("ptr", f.ptr.from(weightsStride()));
+    const stride = f.local("ptr", f.ptr.from(vStride()));
+    const totals = f.locals("ptr", 4);
+    const [group, rowsLeft, left] = f.locals("i32", 3);
+    const [head, row] = f.locals("ptr", 2);
+    const [value, partial] = f.locals("v128", 2);
+    const run = (keys: number) => {
+      const ws = f.locals("v128", 4 * keys);
+      const xs = f.locals("ptr", keys);
+      const values = f.locals("v128", keys);
+      f.while(
+        () => f.i32.ge_s(count(), f.i32.const(keys)),
+        () => {
+          totals[0].set(sums());
+          head.set(v());
+          row.set(weights());
+          group.set(groups());
+          f.doWhile(
+            () => {
+              rowsLeft.set(rows());
+              inTiles(f, rowsLeft, (tile) => {
+                for (let r = 1; r < tile; r++) totals[r].set(f.ptr.add(totals[r - 1](), rowBytes()));
+                for (let r = 0; r < tile; r++) {
+                  for (let j = 0; j < keys; j++) ws[keys * r + j].set(f.v128.load32_splat(row(), 4 * j));
+                  row.set(f.ptr.add(row(), next()));
+                }
+                xs[0].set(head());
+                for (let j = 1; j < keys; j++) xs[j].set(f.ptr.add(xs[j - 1](), stride()));
+                left.set(vectors());
+                overVectors(f, left, 1, [...xs, ...totals.slice(0, tile)], (offset) => {
+                  for (let j = 0; j < keys; j++) values[j].set(f.v128.load(xs[j](), offset));
+                  for (let r = 0; r < tile; r++) {
+                    partial.set(f.v128.load(totals[r](), offset));
+                    for (let j = 0; j < keys; j++) {
+                      partial.set(f.f32x4.add(partial(), f.f32x4.mul(ws[keys * r + j](), values[j]())));
+                    }
+                    f.v128.store(totals[r](), partial(), offset);
+                  }
+                });
+                if (tile > 1) totals[0].set(totals[tile - 1]());
+              });
+              head.set(f.ptr.add(head(), rowBytes()));
+              group.set(f.i32.sub(group(), f.i32.const(1)));
+            },
+            () => group(),
+          );
+          for (let j = 0; j < keys; j++) f.advanceBy(v, vStride());
+          f.advance(weights, 4 * keys);
+          count.set(f.i32.sub(count(), f.i32.const(keys)));
+        },
+      );
+    };
+    if (U.vk > 1) run(U.vk);
+    run(1);
+    value.set(value());
+  });
+}
+
 /** scores[j] = cap tanh(scores[j] / cap), by whole vectors. */
 function capFunction(module: ModuleBuilder): Callable {
   return module.function(["ptr", "i32", "f32"], (f) => {
@@ -431,19 +582,8 @@ export function emitAttention(module: ModuleBuilder): void {
   const softmaxRow = softmaxFunction(module);
   const divide = divideFunction(module);
   const clear = clearFunction(module);
-  const touch = module.function(["ptr", "i32", "ptr"], (f) => {
-    const [p, bytes, to] = f.parameters as [Local<"ptr">, Local<"i32">, Local<"ptr">];
-    const sum = f.local("i32");
-    f.doWhile(
-      () => {
-        sum.set(f.i32.or(sum(), f.i32.load(p())));
-        f.advance(p, 64);
-        bytes.set(f.i32.sub(bytes(), f.i32.const(64)));
-      },
-      () => f.i32.gt_s(bytes(), f.i32.const(0)),
-    );
-    f.i32.store(to(), sum(), 12);
-  });
+  const stepScores = stepScoresFunction(module);
+  const stepValues = stepValuesFunction(module);
 
   module.kernel("attention", PARAMETERS, (f, a, range) => {
     const call = (callable: Callable, ...operands: readonly Operand[]) =>
@@ -542,14 +682,6 @@ export function emitAttention(module: ModuleBuilder): void {
                 x.set(block());
                 stride.set(rowBytes());
               });
-              if (U.touch) {
-                f.if(f.i32.le_s(f.i32.add(s(), f.i32.const((U.ahead + 1) * DIRECT_KEYS)), end()), () => {
-                  const share = f.local("i32", f.i32.div_u(times(kvBytes, DIRECT_KEYS), groups()));
-                  const next = f.local("i32", f.i32.add(s(), f.i32.const(U.ahead * DIRECT_KEYS)));
-                  const at = f.local("ptr", after(source, next(), kvBytes()));
-                  call(touch, after(at, f.i32.sub(kvHead(), g()), share()), share(), notes());
-                });
-              }
               body();
               start.set(stop());
               kvHead.set(f.i32.add(kvHead(), f.i32.const(1)));
@@ -672,16 +804,41 @@ export function emitAttention(module: ModuleBuilder): void {
       });
       call(clear, sums(), f.i32.mul(rows(), times(vectors, 4)));
 
-      // A key that only one of two rows sees is scored for both: what lies outside of a row's range is not read again.
-      eachBlock(a.keys, () =>
-        eachPair(
-          () => {
-            low.set(min(f, from, from2));
-            high.set(max(f, to, to2));
-            score(2, low, high);
-          },
-          () => score(1, from, to),
-        ),
+      const step = () => f.i32.and(f.i32.eq(a.queries(), f.i32.const(1)), f.i32.eqz(packed()));
+      const firstKey = (source: Local<"ptr">) =>
+        after(source, f.i32.add(f.i32.mul(begin(), a.kvHeads()), g()), headBytes());
+      const keyCount = () => f.i32.sub(end(), begin());
+      const noRow = () => f.i32.const(0);
+      f.if(
+        step(),
+        () =>
+          f.if(f.i32.lt_s(begin(), end()), () =>
+            call(
+              stepScores,
+              queries(),
+              firstKey(a.keys),
+              kvBytes(),
+              keyCount(),
+              groups(),
+              groupRows(),
+              vectors(),
+              a.scale(),
+              scoreAt(noRow, begin),
+              scoreBytes(),
+            ),
+          ),
+        () =>
+          // A key that only one of two rows sees is scored for both: nobody reads beyond a row's range again.
+          eachBlock(a.keys, () =>
+            eachPair(
+              () => {
+                low.set(min(f, from, from2));
+                high.set(max(f, to, to2));
+                score(2, low, high);
+              },
+              () => score(1, from, to),
+            ),
+          ),
       );
 
       eachRow(() => {
@@ -707,29 +864,48 @@ export function emitAttention(module: ModuleBuilder): void {
         call(softmaxRow, first(), count(), f.ptr.add(note(), f.ptr.const(SUM)));
       });
 
-      // Weights are 0 to no one: a hidden value may be Infinity, so both rows together take only what both see.
-      eachBlock(a.values, () =>
-        eachPair(
-          () => {
-            low.set(max(f, from, from2));
-            high.set(min(f, to, to2));
-            f.if(
-              f.i32.lt_s(low(), high()),
+      f.if(
+        step(),
+        () =>
+          f.if(f.i32.lt_s(begin(), end()), () =>
+            call(
+              stepValues,
+              scoreAt(noRow, begin),
+              scoreBytes(),
+              firstKey(a.values),
+              kvBytes(),
+              keyCount(),
+              groups(),
+              groupRows(),
+              vectors(),
+              sums(),
+            ),
+          ),
+        () =>
+          // A weight of 0 hides no Infinity: two rows together take only what both see.
+          eachBlock(a.values, () =>
+            eachPair(
               () => {
-                addValues(1, thisRow, from, low);
-                addValues(1, nextRow, from2, low);
-                addValues(2, thisRow, low, high);
-                addValues(1, thisRow, high, to);
-                addValues(1, nextRow, high, to2);
+                low.set(max(f, from, from2));
+                high.set(min(f, to, to2));
+                f.if(
+                  f.i32.lt_s(low(), high()),
+                  () => {
+                    addValues(1, thisRow, from, low);
+                    addValues(1, nextRow, from2, low);
+                    addValues(2, thisRow, low, high);
+                    addValues(1, thisRow, high, to);
+                    addValues(1, nextRow, high, to2);
+                  },
+                  () => {
+                    addValues(1, thisRow, from, to);
+                    addValues(1, nextRow, from2, to2);
+                  },
+                );
               },
-              () => {
-                addValues(1, thisRow, from, to);
-                addValues(1, nextRow, from2, to2);
-              },
-            );
-          },
-          () => addValues(1, thisRow, from, to),
-        ),
+              () => addValues(1, thisRow, from, to),
+            ),
+          ),
       );
 
       eachRow(() => {

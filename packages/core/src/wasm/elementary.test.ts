@@ -73,7 +73,7 @@ describe("to double precision", () => {
     ["relu", "no error", 0, activationFunction("relu"), sample(-1, 1, LARGEST)],
     ["quick-gelu", "2.5 ulp", 2.5, activationFunction("quick-gelu"), sample(-65, 15, LARGEST)],
     ["silu", "2.5 ulp", 2.5, activationFunction("silu"), sample(-110, 25, LARGEST)],
-    ["gelu", "3 ulp from 0 up", 3, activationFunction("gelu"), sample(0, 10, LARGEST).filter((x) => !(x < 0))],
+    ["gelu", "4.5 ulp from 0 up", 4.5, activationFunction("gelu"), sample(0, 10, LARGEST).filter((x) => !(x < 0))],
     ["gelu-tanh", "2 ulp from 0 up", 2, activationFunction("gelu-tanh"), sample(0, 10, 10).filter((x) => !(x < 0))],
   ])("%s within %s", (name, _, bound, f, x) => {
     const { ulps, at } = worstUlp(applied(name, x), Array.from(x, f));
@@ -93,7 +93,7 @@ describe("to double precision", () => {
   const finite = sample(-16, 16, LARGEST).filter(Number.isFinite);
 
   test.each<["gelu" | "gelu-tanh", number]>([
-    ["gelu", 2.5],
+    ["gelu", 3],
     ["gelu-tanh", 2.1],
   ])("%s within %d * 2^-24 |x|", (name, bound) => {
     expect(worst(name, finite, (x) => 2 ** -24 * Math.abs(x))).toBeLessThanOrEqual(bound);

@@ -136,7 +136,7 @@ function exponential(module: ModuleBuilder, f: FunctionBuilder, series: Series, 
   };
 }
 
-/** e^x. Within 1.1 ulp; Infinity and 0 beyond the range of float32. */
+/** e^x. Within 1 ulp; Infinity and 0 beyond the range of float32. */
 export function vectorExp(module: ModuleBuilder, f: FunctionBuilder): VectorFunction {
   const { float, bits, add, mul, atLeast, atMost, and, subBits, shiftRight } = vectorMath(module, f);
   const [least, most, one, exponentBits] = [float(-104), float(89), float(1), bits(EXPONENT_BITS)];
@@ -149,7 +149,7 @@ export function vectorExp(module: ModuleBuilder, f: FunctionBuilder): VectorFunc
   };
 }
 
-/** e^x for x <= 60, a little faster: what softmax needs. Within 1.1 ulp. */
+/** e^x for x <= 60, a little faster: what softmax needs. Within 1 ulp. */
 export function vectorExpBelow(module: ModuleBuilder, f: FunctionBuilder): VectorFunction {
   const { float, add, mul, atLeast } = vectorMath(module, f);
   const [least, one, back] = [float(-104), float(1), float(2 ** -30)];
@@ -248,9 +248,9 @@ function gelu(module: ModuleBuilder, f: FunctionBuilder): VectorFunction {
 }
 
 /**
- * An activation. relu is exact; silu and quick-gelu are within 2.5 ulp. gelu and gelu-tanh are within 2.5 * 2^-24 |x|,
- * as tightly as Φ is rounded where it is added to 1: from 0 up within 3 ulp, but gelu has no correct digits from -5.5
- * down. gelu-tanh is within 2 + 6 |z| ulp there, since its z is rounded.
+ * An activation. relu is exact; silu and quick-gelu are within 2.5 ulp; gelu is within 3 * 2^-24 |x|, which from 0 up
+ * is 4.5 ulp, and in its left tail leaves no digit from -5.5 on; gelu-tanh is within 2.1 * 2^-24 |x|, which from 0 up is
+ * 2 ulp, and in its left tail within 2 + 6 |z| ulp, since its z is rounded.
  */
 export function vectorActivation(module: ModuleBuilder, f: FunctionBuilder, activation: Activation): VectorFunction {
   switch (activation) {

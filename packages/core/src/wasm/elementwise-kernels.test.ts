@@ -41,7 +41,7 @@ describe.each(knownAddressBits())("with addresses of %d bits", (addressBits) => 
       expect(run("add", [out, x, y, count], whole(count))).toEqual(x.map((value, i) => value + y[i]));
     });
 
-    test.each(ACTIVATIONS)("%s wherever an element is, within 3 ulp or 2.5 * 2^-24 |x| of the reference", (name) => {
+    test.each(ACTIVATIONS)("%s wherever an element is, within 3 ulp or 3 * 2^-24 |x| of the reference", (name) => {
       const actual = run(`activate.${name}`, [out, x, count], whole(count));
       for (const shift of [1, 2, 3, 15].filter((elements) => elements <= count)) {
         const rest = x.slice(shift);
@@ -52,7 +52,7 @@ describe.each(knownAddressBits())("with addresses of %d bits", (addressBits) => 
       activate(expected, x, name);
       actual.forEach((value, i) => {
         if (Object.is(value, expected[i]) || value === expected[i]) return; // NaN, Infinity, 0 and -0
-        const allowed = Math.max(3 * ulp(expected[i]), 2.5 * 2 ** -24 * Math.abs(x[i]) + ulp(expected[i]));
+        const allowed = Math.max(3 * ulp(expected[i]), 3 * 2 ** -24 * Math.abs(x[i]) + ulp(expected[i]));
         expect(Math.abs(value - expected[i]), `at ${x[i]}`).toBeLessThanOrEqual(allowed);
       });
     });

@@ -45,8 +45,14 @@ export function program(engine: Engine): Promise<Program> {
 }
 
 async function compile(engine: Engine): Promise<Program> {
-  const { bytes, constants, names, panels } = emitProgram(engine);
-  return { engine, module: await WebAssembly.compile(bytes), constants, names, panels };
+  const { bytes, ...parts } = emitProgram(engine);
+  return { engine, module: await WebAssembly.compile(bytes), ...parts };
+}
+
+/** The same at once, on this thread, and for nobody else. */
+export function compileNow(engine: Engine): Program {
+  const { bytes, ...parts } = emitProgram(engine);
+  return { engine, module: new WebAssembly.Module(bytes), ...parts };
 }
 
 /** Tiles by measurement: docs/performance.md. */

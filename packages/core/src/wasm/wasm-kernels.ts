@@ -104,7 +104,8 @@ export class WasmKernels implements Kernels {
   #slotsView: Float64Array = new Float64Array(0);
   #lease: Lease | null = null;
 
-  private constructor(arena: Arena, compiled: Program, { activations = "int8" }: WasmKernelsOptions) {
+  /** Use `create`, unless the program is there already. */
+  constructor(arena: Arena, compiled: Program, { activations = "int8" }: WasmKernelsOptions = {}) {
     this.arena = arena;
     this.activations = activations;
     this.#program = compiled;
