@@ -4,7 +4,8 @@ import { readFileSync } from "node:fs";
 import type { Browser, Page } from "playwright-core";
 import { load } from "qkv";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { repository } from "../support/fixtures";
+import type { CommittedFingerprint } from "../support/fingerprint";
+import { fixture, readJson, repository } from "../support/fixtures";
 import { type Files, json, parsed, readFolder } from "../support/sources";
 import { type Bundle, bundlePage } from "./bundle";
 import { findChromium, launch } from "./chromium";
@@ -30,7 +31,9 @@ const ON_DISK: Readonly<Record<string, string>> = {
   [FOLDER.path]: repository("packages/cli/models/stories260K"),
 };
 
-/** Greedy after "Once upon a time", as transformers has it: Node and a browser could be wrong together. */
+const FINGERPRINT = readJson<CommittedFingerprint>(fixture("fingerprint.json"));
+
+/** Greedy after "Once upon a time": the beginning of transformers' story in goldens/real, so that nobody is wrong together. */
 const TEXT = ", there was a little girl named Lily. She loved to play outsid";
 
 type Serving = "plain" | "isolated";
@@ -43,6 +46,11 @@ const CASES: readonly Case[] = [
   ["in a worker", "plain", "worker", FOLDER, { contextLength: 64 }],
   ["under cross-origin isolation", "isolated", "page", GGUF, {}],
   ["in a worker under cross-origin isolation", "isolated", "worker", GGUF, {}],
+  ["on the reference kernels", "plain", "page", GGUF, { kernels: "reference" }],
+  ["on one thread", "plain", "page", GGUF, { threads: 1 }],
+  ["on two threads", "isolated", "page", GGUF, { threads: 2 }],
+  ["on three threads, from a worker", "isolated", "worker", FOLDER, { threads: 3 }],
+  ["with turbo, which finds no flags to set", "plain", "page", GGUF, { turbo: true }],
 ];
 
 /** `load` is to throw these. */
@@ -123,9 +131,8 @@ describe.skipIf(missing !== null)(`in a browser${missing === null ? "" : ` (${mi
 
   test("the bundler has no warnings, and takes nothing but the page and the built packages", () => {
     expect(bundle.warnings).toEqual([]);
-    const ours = ["fingerprint.ts", "job.ts", "page.ts"].map((name) => `tests/browser/${name}`);
     const built = ["cli", "core", "models", "tokenize"].map((name) => `packages/${name}/dist/index.js`);
-    expect(bundle.inputs).toEqual([...built, ...ours]);
+    expect(bundle.inputs.filter((name) => !name.startsWith("tests/"))).toEqual(built);
   });
 
   test.each([
@@ -144,6 +151,11 @@ describe.skipIf(missing !== null)(`in a browser${missing === null ? "" : ` (${mi
       expect(expected.greedyText).toBe(TEXT);
       expect(expected.timersFired).toBe(true);
       expect(await answer(serving, { where, model, options })).toEqual(expected);
+      if (options.kernels !== "reference") expect(expected.fingerprint).toEqual(FINGERPRINT.stories260K);
+    });
+
+    test("every op and dtype", async () => {
+      expect(await onPage("plain", (page) => page.evaluate(() => globalThis.runOps()))).toEqual(FINGERPRINT.ops);
     });
   });
 
@@ -153,6 +165,12 @@ describe.skipIf(missing !== null)(`in a browser${missing === null ? "" : ` (${mi
       const inNode = await load(source, asLoadOptions(options)).then(() => "loaded", errorText);
       expect(inNode).toMatch(error);
       expect(await answer("plain", { where: "page", model, options })).toEqual({ error: inNode });
+    });
+
+    test("threads without shared memory", async () => {
+      const options = { threads: 2 };
+      const { error } = (await answer("plain", { where: "page", model: GGUF, options })) as { error: string };
+      expect(error).toMatch(/^RangeError: threads: 2 need SharedArrayBuffer.*COOP and COEP.*or take 1/);
     });
 
     test("a path, which only Node can open", async () => {

@@ -1,7 +1,7 @@
 /** What the test asks for, and the work itself: the same code in Node and in a browser. */
 
 import type { Decoder, FileSource, LoadOptions, SourceLike } from "@qkv/models";
-import { type Fingerprint, fingerprint, NEW_TOKENS, SAMPLING } from "./fingerprint";
+import { type Fingerprint, fingerprint, NEW_TOKENS, SAMPLING } from "../support/fingerprint";
 
 /** A model that the server has, and how it is fetched. */
 export type Served =

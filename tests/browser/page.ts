@@ -1,6 +1,7 @@
 /** The bundle's entry: what an application does with the library in a browser. Runs in a page, and in a worker of it. */
 
 import { load } from "qkv";
+import { opFingerprint } from "../support/op-fingerprint";
 import { asLoadOptions, errorText, examine, type Job, type Outcome, open } from "./job";
 
 /** What a job gives: its outcome, or the error of `load`. */
@@ -9,6 +10,8 @@ export type Answer = Outcome | { readonly error: string };
 declare global {
   /** Does a job: called by the test through the browser's debugger. */
   var runJob: (job: Job) => Promise<Answer>;
+  /** Hashes of what the kernels compute. */
+  var runOps: () => Promise<Record<string, string>>;
 }
 
 async function runHere(job: Job): Promise<Answer> {
@@ -43,5 +46,6 @@ if (typeof document === "undefined") {
     }
   };
 } else {
+  globalThis.runOps = opFingerprint;
   globalThis.runJob = (job) => (job.where === "worker" ? runInWorker(job) : runHere(job));
 }

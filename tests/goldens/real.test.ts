@@ -4,7 +4,7 @@ import type { Decoder } from "@qkv/models";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { largestDifference } from "../support/compare";
 import { externalFile, fixture, readJson, repository } from "../support/fixtures";
-import { load } from "../support/load";
+import { load, TEST_KERNELS } from "../support/load";
 import { type Expected, readExpected } from "../support/safetensors";
 
 interface RealGolden {
@@ -76,15 +76,30 @@ describe("stories260K", () => {
 
 const SMOLLM2 = externalFile("QKV_MODELS", "SmolLM2-135M-Instruct-Q4_1.gguf");
 
+describe.skipIf(SMOLLM2 === null || TEST_KERNELS.kernels === "reference")(
+  "SmolLM2-135M with activations in 8 bits (needs QKV_MODELS; the reference would take minutes)",
+  { timeout: 600_000 },
+  () => {
+    const golden = readJson<RealGolden>(fixture("goldens/real/smollm2.json"));
+
+    test("mean cross entropy within 0.02 of activations as they are", async () => {
+      await using model = await load(SMOLLM2 as string, { contextLength: 256, activations: "int8" });
+      const { loss } = model.loss(golden.nll.ids);
+      expect(Math.abs(loss - golden.nll.mean_nll)).toBeLessThan(0.02);
+    });
+  },
+);
+
 describe.skipIf(SMOLLM2 === null)(
-  "SmolLM2-135M, Q4_1 and Q8_0 decoded to float32 (needs QKV_MODELS)",
+  "SmolLM2-135M, Q4_1 and Q8_0, activations as they are (needs QKV_MODELS)",
   { timeout: 600_000 },
   () => {
     const golden = readJson<RealGolden>(fixture("goldens/real/smollm2.json"));
     const expected = readExpected(fixture("goldens/real/smollm2.safetensors"));
     let model: Decoder;
     beforeAll(async () => {
-      model = await load(SMOLLM2 as string, { contextLength: 256 });
+      // The goldens were made with activations as they are.
+      model = await load(SMOLLM2 as string, { contextLength: 256, activations: "f32" });
     }, 60_000);
     afterAll(() => model.dispose());
 

@@ -15,30 +15,13 @@ import {
   rowBytes,
 } from "@qkv/core";
 import { describe, expect, test } from "vitest";
-import { bytesOf, place } from "../ops/case";
+import { place } from "../ops/case";
 import { EPSILON, worst } from "../ops/compare";
 import { Random, seedOf } from "../ops/random";
+import { randomRows } from "../ops/weights";
 import { FORMS, wasmKernels } from "./implementations";
 
 const DTYPES = Object.keys(blockSizes) as Dtype[];
-
-/** Rows of a dtype with scales of a plausible size, and everything else at random: every bit pattern is a weight. */
-function randomRows(dtype: Dtype, rows: number, columns: number, seed: number): Uint8Array {
-  const random = new Random(seed);
-  if (dtype === "F32") return bytesOf(random.normal(rows * columns)).slice();
-  const size = rowBytes(dtype, columns);
-  const bytes = Uint8Array.from({ length: rows * size }, () => random.integer(256));
-  const { bytes: step } = blockSizes[dtype];
-  const scales = { F16: [0], BF16: [0], Q8_0: [0], Q4_0: [0], Q4_1: [0, 2], Q6_K: [208] }[dtype];
-  for (let at = 0; at < bytes.length; at += step) {
-    for (const place of scales) {
-      // Exponents from denormal to 2^0 in binary16 (of either sign), from 2^-4 to 2^0 in bfloat16.
-      if (dtype === "BF16") bytes[at + 1] = (random.integer(2) << 7) | (0x3d + random.integer(3));
-      else bytes[at + place + 1] = (random.integer(2) << 7) | random.integer(0x40);
-    }
-  }
-  return bytes;
-}
 
 function decoded(dtype: Dtype, bytes: Uint8Array, rows: number, columns: number): Float32Array {
   const out = new Float32Array(rows * columns);

@@ -313,7 +313,7 @@ function stepScoresFunction(module: ModuleBuilder): Callable {
             for (const sum of sums.slice(0, tile)) sum.set(f.f32x4.const(0));
             x.set(head());
             left.set(vectors());
-            overVectors(f, left, 1, [x, ...qs.slice(0, tile)], (offset) => {
+            overVectors(f, left, U.us ?? 1, [x, ...qs.slice(0, tile)], (offset) => {
               key.set(f.v128.load(x(), offset));
               for (let r = 0; r < tile; r++) {
                 sums[r].set(f.f32x4.add(sums[r](), f.f32x4.mul(f.v128.load(qs[r](), offset), key())));
@@ -385,7 +385,7 @@ function stepValuesFunction(module: ModuleBuilder): Callable {
                 xs[0].set(head());
                 for (let j = 1; j < keys; j++) xs[j].set(f.ptr.add(xs[j - 1](), stride()));
                 left.set(vectors());
-                overVectors(f, left, 1, [...xs, ...totals.slice(0, tile)], (offset) => {
+                overVectors(f, left, U.uv ?? 1, [...xs, ...totals.slice(0, tile)], (offset) => {
                   for (let j = 0; j < keys; j++) values[j].set(f.v128.load(xs[j](), offset));
                   for (let r = 0; r < tile; r++) {
                     partial.set(f.v128.load(totals[r](), offset));

@@ -17,6 +17,14 @@ export interface Fingerprint {
   readonly seeded: readonly number[];
 }
 
+/** tests/fixtures/fingerprint.json: what every machine must give. */
+export interface CommittedFingerprint {
+  /** The embedded model, on the `wasm` kernels. */
+  readonly stories260K: Fingerprint;
+  /** See `opFingerprint`. */
+  readonly ops: Readonly<Record<string, string>>;
+}
+
 export const PROMPT_TOKENS = 24;
 export const NEW_TOKENS = 20;
 
