@@ -65,6 +65,26 @@ describe.concurrent("qkv generate", () => {
     expect(STORIES.bos.greedy.text.startsWith(model.stdout.trimEnd())).toBe(true);
   });
 
+  test.each([["--threads", "2"], ["--turbo"], ["--kernels", "reference"], ["--dtype", "f32", "--activations", "f32"]])(
+    "tells the same with %s %s",
+    async (...flags) => {
+      const { ids } = await qkvJson<Report>(["generate", PROMPT, "-n", "20", ...flags]);
+      expect(ids).toEqual(STORIES.prompt.greedy.ids.slice(0, 20));
+    },
+  );
+
+  test.each([
+    [["--threads", "0"], /--threads/],
+    [["--dtype", "q5"], /--dtype: expected one of auto, f32, q8, q4, got q5/],
+    [["--activations", "int4"], /--activations/],
+    [["--kernels", "cuda"], /--kernels/],
+    [["--kernels", "reference", "--turbo"], /--turbo/],
+  ])("%j is a wrong command line", async (flags, message) => {
+    const { code, stderr } = await qkv(["generate", PROMPT, ...flags]);
+    expect(stderr).toMatch(message);
+    expect(code).toBe(2);
+  });
+
   test("--ids continues ids, and prints only what is new", async () => {
     const ids = STORIES.prompt.ids.join(",");
     const { stdout } = await qkv(["generate", "--ids", ids]);

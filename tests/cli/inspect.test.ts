@@ -41,7 +41,7 @@ describe.concurrent("qkv inspect", () => {
         "format: safetensors",
         "parameters: 260,032 in 47 tensors",
         "weights: 1.04 MB (F32 1.04 MB)",
-        "memory: SIZE (weights 1.04 MB, cache 1.31 MB, scratch SIZE)",
+        "memory: SIZE (weights 1.05 MB, cache 1.31 MB, scratch SIZE)",
         "context: 1,024 tokens",
         "tokenizer: tokenizer.json, 512 tokens",
         "runs: yes",

@@ -16,6 +16,11 @@ const FLAGS: Readonly<Record<string, string>> = {
   noRepeatNgramSize: "--no-repeat-ngram-size",
   stopIds: "--stop-ids",
   capture: "--tap",
+  dtype: "--dtype",
+  activations: "--activations",
+  threads: "--threads",
+  turbo: "--turbo",
+  kernels: "--kernels",
 };
 
 /** The library's RangeError about the value of a flag as a UsageError that names the flag; any other error as it is. */

@@ -22,6 +22,7 @@ export const U = JSON.parse((globalThis as any).process.env.U ?? '{"s1":1,"s2":1
 export const ROWS = 32;
 /** Keys at a time: with them, the queries of an item stay in the first-level cache. */
 const KEYS = U.keys ?? 32;
+const SOFTMAX_VECTORS = U.sm ?? 2;
 const DIRECT_KEYS = U.dk ?? 8;
 /** With so many rows it pays to copy keys and values to where they lie side by side; strided rows share few cache sets. */
 const PACKED_ROWS = 8;
@@ -468,22 +469,27 @@ function softmaxFunction(module: ModuleBuilder): Callable {
     const x = f.local("ptr", f.ptr.add(scores(), f.ptr.from(f.i32.mul(count(), f.i32.const(4)))));
     for (const after of [0, 4, 8]) f32.store(x(), f32.const(least), after);
     const left = f.local("i32");
-    const each = (body: () => void) => {
+    /** Runs `body` for all vectors of the scores, some at once, which lie at these offsets. */
+    const each = (body: (offsets: readonly number[]) => void) => {
       x.set(scores());
-      left.set(count());
-      f.doWhile(
-        () => {
-          body();
-          f.advance(x, 16);
-          left.set(f.i32.sub(left(), f.i32.const(4)));
-        },
-        () => f.i32.gt_s(left(), f.i32.const(0)),
-      );
+      left.set(f.i32.shr_u(f.i32.add(count(), f.i32.const(3)), f.i32.const(2)));
+      for (const turn of [SOFTMAX_VECTORS, 1]) {
+        f.while(
+          () => f.i32.ge_s(left(), f.i32.const(turn)),
+          () => {
+            body(Array.from({ length: turn }, (_, i) => 16 * i));
+            f.advance(x, 16 * turn);
+            left.set(f.i32.sub(left(), f.i32.const(turn)));
+          },
+        );
+      }
     };
     f.if(f.i32.gt_s(count(), f.i32.const(0)), () => {
       // pmax(a, b) is a < b ? b : a: a NaN in b is never taken
       const max = f.local("v128", f32x4.const(least));
-      each(() => max.set(f32x4.pmax(max(), v128.load(x()))));
+      each((offsets) => {
+        for (const offset of offsets) max.set(f32x4.pmax(max(), v128.load(x(), offset)));
+      });
       const lane = (i: number) => f32x4.extract_lane(max(), i);
       max.set(f32x4.splat(f32.max(f32.max(lane(0), lane(1)), f32.max(lane(2), lane(3)))));
       max.set(v128.and(max(), f32x4.ne(max(), f32x4.const(least))));
@@ -491,13 +497,18 @@ function softmaxFunction(module: ModuleBuilder): Callable {
       const total = f.local("v128", f32x4.const(0));
       const score = f.local("v128");
       const exp = vectorExpBelow(module, f);
-      each(() => {
+      each((offsets) => {
         // The greatest itself gives e^0, even if it is Infinity, whose difference to itself is NaN.
-        score.set(v128.load(x()));
-        score.set(v128.andnot(f32x4.sub(score(), max()), f32x4.eq(score(), max())));
-        const [weight] = exp([score]);
-        v128.store(x(), weight());
-        total.set(f32x4.add(total(), weight()));
+        const weights = exp(
+          offsets.map((offset) => {
+            score.set(v128.load(x(), offset));
+            return f.local("v128", v128.andnot(f32x4.sub(score(), max()), f32x4.eq(score(), max())));
+          }),
+        );
+        weights.forEach((weight, i) => {
+          v128.store(x(), weight(), offsets[i]);
+          total.set(f32x4.add(total(), weight()));
+        });
       });
       f32.store(sum(), addLanes(f, total));
     });
