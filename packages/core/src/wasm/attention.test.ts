@@ -97,8 +97,10 @@ function run(call: AttentionArrays, { cuts = (items) => [items], addressBits = 3
     [at.scratch, THREADS * scratchBytes],
   ];
   for (const [address, length] of writable) before.set(bytes.subarray(address, address + length), address);
-  const changed = bytes.findIndex((byte, i) => byte !== before[i]);
-  if (changed >= 0) throw new Error(`attention wrote to ${changed}, outside of its results and scratch`);
+  const [words, wordsBefore] = [new Int32Array(memory.buffer), new Int32Array(before.buffer)];
+  for (let i = 0; i < words.length; i++) {
+    if (words[i] !== wordsBefore[i]) throw new Error(`attention wrote to ${4 * i}, outside of its results and scratch`);
+  }
   return { out: floats(at.out, q.length).slice(), probs: floats(at.probs, heads * queries * keyCount).slice() };
 }
 
@@ -217,6 +219,21 @@ describe("within (4 + √K / 2) 2^-24 Σ weight |v| (1 + max Σ |scale q k| + |b
     }
   });
 
+  test("a step of any number of heads", () => {
+    for (const [H, G] of [
+      [4, 1],
+      [5, 1],
+      [7, 1],
+      [10, 2],
+      [12, 12],
+      [40, 8],
+      [80, 2],
+      [40, 40],
+    ]) {
+      for (const K of [4, 12, 64]) expectWithinBound({ T: 1, S: 21, H, G, K }, { mask: CAUSAL });
+    }
+  });
+
   test("more heads on one key/value head than an item holds", () => {
     expectWithinBound({ T: 3, S: 9, H: 40, G: 1, K: 16 }, { mask: CAUSAL });
   });
@@ -257,7 +274,7 @@ function part(call: AttentionArrays, from: number, to: number, keyCount: number)
 
 describe("the same bits", () => {
   const length = 130;
-  const relative: BiasArray = { kind: "relative", data: new Random(1).normal(6 * length), length, origin: 65 };
+  const relative: BiasArray = { kind: "relative", data: new Random(1).normal(7 * length), length, origin: 65 };
   const variants: Record<string, Partial<AttentionArrays>> = {
     ...Object.fromEntries(MASKS.map((mask) => [JSON.stringify(mask), { mask: attentionMask(mask) }])),
     "soft-capped scores": { softCap: 2 },
@@ -267,6 +284,7 @@ describe("the same bits", () => {
     { T: 41, S: 47, H: 6, G: 6, K: 64 },
     { T: 41, S: 47, H: 6, G: 2, K: 5 },
     { T: 13, S: 13, H: 6, G: 3, K: 12 },
+    { T: 9, S: 11, H: 7, G: 1, K: 20 },
   ];
 
   test.each(Object.entries(variants))("%s: queries at once, one by one and in any chunks", (_, more) => {
@@ -306,7 +324,7 @@ describe("the same bits", () => {
     }
   });
 
-  test("keys that a bias of -Infinity hides, on either side of those that are seen, change only the sum's order", () => {
+  test("a mask that is a bias of -Infinity, and one that is a rule", () => {
     const [T, S, H] = [5, 11, 2];
     const call = randomCall({ T, S, H, G: 1, K: 8 });
     const hidden = (i: number) => i % S > S - T + (Math.floor(i / S) % T);
@@ -340,30 +358,21 @@ describe("the same bits", () => {
 
 describe("special values", () => {
   const shape = { T: 6, S: 6, H: 2, G: 1, K: 8 };
-  const [T, K] = [shape.T, shape.K];
+  const { K } = shape;
 
   /** Changes one number of an input. */
   const changed = (x: Float32Array, at: number, value: number) => x.map((old, i) => (i === at ? value : old));
-  /** Queries with such results. */
-  const queriesWith = (out: Float32Array, is: (x: number) => boolean) =>
-    [...Array(T).keys()].filter((t) => cut(out, 2 * K, t, t + 1).some(is));
 
   test.each([NaN, Infinity, -Infinity])("a key of %d reaches the queries that see it, and no other", (value) => {
     const call = randomCall(shape);
     const broken = run({ ...call, keys: changed(call.keys, 3 * K + 2, value) });
     const plain = run(call);
     expect(cut(broken.out, 2 * K, 0, 3)).toEqual(cut(plain.out, 2 * K, 0, 3));
-    if (Number.isNaN(value)) {
-      expect(queriesWith(broken.out, Number.isNaN)).toEqual([3, 4, 5]);
-      expect(cut(broken.out, 2 * K, 3, 6).every(Number.isNaN)).toBe(true);
-    }
     const exact = reference({ ...call, keys: changed(call.keys, 3 * K + 2, value) });
-    broken.out.forEach((x, i) => {
-      expect(x).toBeCloseTo(exact.out[i], 5);
-    });
-    broken.probs.forEach((x, i) => {
-      expect(x).toBeCloseTo(exact.probs[i], 5);
-    });
+    for (const result of ["out", "probs"] as const) {
+      const { ratio, where } = worst(broken[result], exact[result], () => 1e-5);
+      expect(ratio, where).toBeLessThanOrEqual(1);
+    }
   });
 
   test.each([NaN, Infinity, -Infinity])("a value of %d reaches the queries that see it, and no other", (value) => {

@@ -1,12 +1,10 @@
 /** All kernels as one module, for an engine and a kind of memory; compiled once for all models that want the same. */
 
 import type { Dtype } from "../dtypes/dtype";
-import { emitAttention } from "./attention";
-import { emitActivate, emitAdd, emitGate, emitSoftCap } from "./elementwise-kernels";
-import { emitRope } from "./rope-kernels";
-import { emitLayerNorm, emitRmsNorm, emitSoftmax } from "./row-kernels";
 import { ACTIVATIONS } from "../kernels/activation";
+import { emitAttention } from "./attention";
 import { emitDecode, emitEmbedding } from "./decode";
+import { emitActivate, emitAdd, emitGate, emitSoftCap } from "./elementwise-kernels";
 import type { EngineFeatures } from "./engine";
 import type { Tile } from "./matmul-float";
 import { emitFloatMatmul, emitFloatTiles } from "./matmul-float";
@@ -16,6 +14,8 @@ import { emitPack } from "./pack";
 import type { PanelLayout } from "./panels";
 import { emitQuantize } from "./quantize";
 import { type QuantizedDtype, type QuantizedLayout, quantizedLayout } from "./quantized-layout";
+import { emitRope } from "./rope-kernels";
+import { emitLayerNorm, emitRmsNorm, emitSoftmax } from "./row-kernels";
 
 /** What a program is emitted for. */
 export type Engine = EngineFeatures & Target;
@@ -63,7 +63,7 @@ function floatTiles({ keepsOrder, wide }: Engine): Tile[] {
   return [{ rows: 4, columns: 8, unroll }, { rows: 2, columns: 8, unroll }, single];
 }
 
-function integerTiles({ keepsOrder }: Engine, { parts }: QuantizedLayout): IntegerTile[] {
+function integerTiles({ keepsOrder }: Engine, { dtype, parts }: QuantizedLayout): IntegerTile[] {
   // Scales of parts lie closer together than those of blocks: only whole panels have both at the same place.
   if (parts > 1) {
     return [
@@ -78,11 +78,11 @@ function integerTiles({ keepsOrder }: Engine, { parts }: QuantizedLayout): Integ
       { rows: 1, groups: 4, unroll: 2 },
     ];
   }
-  return [
-    { rows: 4, groups: 1, unroll: 1 },
+  const few: IntegerTile[] = [
     { rows: 2, groups: 1, unroll: 1 },
     { rows: 1, groups: 2, unroll: 1 },
   ];
+  return dtype === "Q8_0" ? [{ rows: 6, groups: 1, unroll: "pair" }, ...few] : few;
 }
 
 const QUANTIZED: readonly QuantizedDtype[] = ["Q8_0", "Q4_0", "Q4_1", "Q6_K"];
