@@ -11,7 +11,6 @@ const { load } = /** @type {{ load: import("./contender").Load }} */ (await impo
 const loadStart = performance.now();
 const model = await load(settings);
 const loadMs = performance.now() - loadStart;
-const reference = model.note?.includes("reference") === true; // a few tokens a second: prompt and tokens are cut
 
 /**
  * Times a generation. The first token ends the prefill; the rate is that of all that follow.
@@ -44,16 +43,14 @@ function cpuMs({ user, system }) {
   return (user + system) / 1000;
 }
 
-const count = reference ? 4 : decode;
-const long = reference ? longPrompt.slice(0, 16) : longPrompt;
-const afterShort = await time(shortPrompt, count); // also warms up what follows
-const afterLong = await time(long, count);
+const afterShort = await time(shortPrompt, decode); // also warms up what follows
+const afterLong = await time(longPrompt, decode);
 
 /** @type {import("./contender").Measurement} */
 const measurement = {
   loadMs,
   firstTokenMs: performance.timeOrigin + afterShort.firstAt - startedAt,
-  prefill: (1000 * long.length) / afterLong.prefillMs,
+  prefill: (1000 * longPrompt.length) / afterLong.prefillMs,
   decodeShort: afterShort.rate,
   decodeLong: afterLong.rate,
   peakRssMB: (process.resourceUsage().maxRSS * 1024) / 1e6,

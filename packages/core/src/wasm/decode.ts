@@ -5,7 +5,7 @@
 
 import type { Local } from "./assembler";
 import type { Callable, ModuleBuilder } from "./module";
-import { BLOCK, FLOAT_BYTES, loadFloats, PANEL, type PanelLayout, panelBytes, panelDtype, SLAB_BYTES } from "./panels";
+import { BLOCK, FLOAT_BYTES, floatLoader, PANEL, type PanelLayout, panelBytes, panelDtype, SLAB_BYTES } from "./panels";
 import {
   blockBytes,
   eachWeights,
@@ -25,9 +25,10 @@ export function emitDecode(module: ModuleBuilder, panel: PanelLayout): Callable 
 function decodeFloats(module: ModuleBuilder, dtype: "F32" | "F16" | "BF16"): Callable {
   return module.function(["ptr", "i32", "ptr"], (f) => {
     const [source, inputs, slab] = f.parameters as [Local<"ptr">, Local<"i32">, Local<"ptr">];
+    const load = floatLoader(module, f, dtype);
     f.while(inputs, () => {
       for (let v = 0; v < PANEL / 4; v++) {
-        f.v128.store(slab(), loadFloats(f, dtype, source(), 4 * v * FLOAT_BYTES[dtype]), 16 * v);
+        f.v128.store(slab(), load(source(), 4 * v * FLOAT_BYTES[dtype]), 16 * v);
       }
       f.advance(source, PANEL * FLOAT_BYTES[dtype]);
       f.advance(slab, PANEL * 4);

@@ -15,7 +15,7 @@ import {
   BLOCK,
   FLOAT_BYTES,
   type FloatDtype,
-  loadFloats,
+  floatLoader,
   PANEL,
   type PanelLayout,
   panelBytes,
@@ -49,11 +49,12 @@ function tileFunction(module: ModuleBuilder, dtype: FloatDtype, { rows, columns,
     const sums = f.locals("v128", rows * vectors);
     const xs = rowPointers(f, rows, x, xStride);
     const weights = f.locals("v128", vectors);
+    const load = floatLoader(module, f, dtype);
     const value = f.local("v128");
     const left = f.local("i32");
     const one = (k: number) => {
       for (let v = 0; v < vectors; v++) {
-        weights[v].set(loadFloats(f, dtype, w(), k * step + v * 4 * FLOAT_BYTES[dtype]));
+        weights[v].set(load(w(), k * step + v * 4 * FLOAT_BYTES[dtype]));
       }
       for (let r = 0; r < rows; r++) {
         value.set(f.v128.load32_splat(xs[r](), 4 * k));

@@ -2,6 +2,7 @@
 
 import type { Dtype } from "../dtypes/dtype";
 import type { FunctionBuilder, Operand } from "./assembler";
+import type { ModuleBuilder } from "./module";
 import { blockBytes, QUANT_BLOCK, type QuantizedLayout } from "./quantized-layout";
 
 /** Outputs of a panel. */
@@ -31,29 +32,34 @@ export function panelDtype(panel: PanelLayout): Dtype {
   return panel.kind === "float" ? panel.dtype : panel.layout.dtype;
 }
 
-/** Four weights at `address`, as float32: exact. */
-export function loadFloats(
-  f: FunctionBuilder,
-  dtype: FloatDtype,
-  address: Operand<"ptr">,
-  offset: number,
-): Operand<"v128"> {
+/** Pushes four weights at an address as float32, exactly. Made once a function, before its loops. */
+export type LoadFloats = (address: Operand<"ptr">, offset: number) => Operand<"v128">;
+
+export function floatLoader(module: ModuleBuilder, f: FunctionBuilder, dtype: FloatDtype): LoadFloats {
   switch (dtype) {
     case "F32":
-      return f.v128.load(address, offset);
+      return (address, offset) => f.v128.load(address, offset);
     case "BF16":
-      return f.i32x4.shl(f.v128.load16x4_u(address, offset), f.i32.const(16));
+      return (address, offset) => f.i32x4.shl(f.v128.load16x4_u(address, offset), f.i32.const(16));
     case "F16":
-      return widenHalf(f, f.v128.load16x4_s(address, offset));
+      return halfLoader(module, f);
   }
 }
 
 /**
- * Four float16, sign-extended to 32 bits, as float32. Exponent and mantissa move to their places, where the number
- * counts 2^112 times too little, denormals included; infinities and NaN, whose exponent is all ones, get theirs back.
+ * Float16: sign, exponent and mantissa move to their places, where the number counts 2^112 times too little, denormals
+ * included; infinities and NaN, whose exponent is all ones, get theirs back.
  */
-function widenHalf(f: FunctionBuilder, bits: Operand<"v128">): Operand<"v128"> {
-  const shifted = f.local("v128", f.v128.and(f.i32x4.shl(bits, f.i32.const(13)), f.i32x4.const(0x8fffe000 | 0)));
-  const special = () => f.i32x4.eq(f.v128.and(shifted(), f.i32x4.const(0x0f800000)), f.i32x4.const(0x0f800000));
-  return f.v128.or(f.f32x4.mul(shifted(), f.f32x4.const(2 ** 112)), f.v128.and(special(), f.i32x4.const(0x7f800000)));
+function halfLoader(module: ModuleBuilder, f: FunctionBuilder): LoadFloats {
+  const bits = (value: number) => module.constant(f, new Int32Array(4).fill(value));
+  const [kept, special, exponent] = [bits(0x8fffe000), bits(0x0f800000), bits(0x7f800000)];
+  const factor = module.constant(f, new Float32Array(4).fill(2 ** 112));
+  const shifted = f.local("v128");
+  return (address, offset) => {
+    shifted.set(f.v128.and(f.i32x4.shl(f.v128.load16x4_s(address, offset), f.i32.const(13)), kept()));
+    return f.v128.or(
+      f.f32x4.mul(shifted(), factor()),
+      f.v128.and(f.i32x4.eq(f.v128.and(shifted(), special()), special()), exponent()),
+    );
+  };
 }
