@@ -22,8 +22,8 @@ const BOARD_WORDS = ASLEEP + 256;
 
 /** A ticket's low byte is the next piece. */
 const PIECE_BITS = 8;
-/** Most pieces of a job for each of its threads: enough to even out what disturbs one of them. */
-const PIECES_A_THREAD = 4;
+/** Pieces of a long job for each of its threads: enough to even out what disturbs one of them. */
+export const PIECES_A_THREAD = 4;
 /** Most threads of a pool. */
 export const MAX_THREADS = 32;
 /** A piece takes some milliseconds; a thread that kept one for so long will not bring it back. */
@@ -48,12 +48,13 @@ export interface SharedModule {
 export interface Lease {
   readonly threads: number;
   /**
-   * Runs a kernel's `units` on all threads of the lease.
+   * Runs a kernel's `units` on all threads of the lease, in at most `pieces` pieces: a small job in as many as there
+   * are threads, as taking a piece costs about half a microsecond.
    *
    * @param own the same kernel for this thread: a range, and 0 as its number
    * @throws ThreadError if a worker ended or failed
    */
-  run(kernel: number, units: number, own: (from: number, to: number) => void): void;
+  run(kernel: number, units: number, pieces: number, own: (from: number, to: number) => void): void;
   /** Gives the share back; the last one to do so ends the workers. */
   release(): void;
 }
@@ -77,7 +78,7 @@ export async function lease(threads: number, shared: SharedModule): Promise<Leas
   let released = false;
   return {
     threads,
-    run: (kernel, units, work) => own.run(id, threads, kernel, units, work),
+    run: (kernel, units, pieces, work) => own.run(id, threads, kernel, units, Math.min(units, pieces), work),
     release: () => {
       if (released) return;
       released = true;
@@ -131,10 +132,16 @@ class Pool {
     for (const worker of this.#workers) worker.send({ remove: id });
   }
 
-  run(model: number, threads: number, kernel: number, units: number, own: (from: number, to: number) => void): void {
+  run(
+    model: number,
+    threads: number,
+    kernel: number,
+    units: number,
+    pieces: number,
+    own: (from: number, to: number) => void,
+  ): void {
     this.#check();
     const board = this.#board;
-    const pieces = Math.min(units, threads * PIECES_A_THREAD);
     board[DONE] = 0;
     board[KERNEL] = kernel;
     board[MODEL] = model;

@@ -1,31 +1,35 @@
 /**
  * Scaled dot-product attention, out[T, H, K] = softmax(cap(scale q·kᵀ) + bias, under the mask) · v, in float32.
  *
- * A row is one query of one head. A work item is a kv head and up to ROWS of the rows that read it, queries first: in
- * decoding these are the query heads of a group, which read each key once between them, in a prompt the queries of a
- * tile. Of scores, only the rows of one item are ever in memory.
+ * A row is one query of one head. A work item is a kv head and up to ROWS of the rows that read it, query after query:
+ * in a prompt a tile of queries; in a step, of a single query, the heads that share the kv head, and the items that
+ * follow each other are done together. Of scores, no more than ROWS rows are in a thread's memory.
  *
  * Every row is computed in one order, whatever the item, the tile, the thread or the rows beside it:
  * - a score is the dot product over four lanes, element 4i + l in lane l, i in order; (l0 + l1) + (l2 + l3); * scale;
  *   then the cap, then the bias. Where K % 4 > 0 zeros fill the last vector.
  * - the sum of e^(score - max) is over four lanes too, the j-th key of the row's range in lane j % 4;
  * - an output is the sum of e^(score - max) * v, key after key, divided by that sum at the end.
- * So keys at the end of a range that a bias of -Infinity hides change no bit against a range that ends before them.
+ * So keys at the end of a range that a bias of -Infinity hides change no bit against a range that ends before them, and
+ * keys outside of the range are no part of a result, whatever they hold.
  */
 
 import type { FunctionBuilder, Local, Operand } from "./assembler";
 import { vectorExpBelow, vectorTanh } from "./elementary";
 import type { Callable, ModuleBuilder } from "./module";
 
-export const U = JSON.parse((globalThis as any).process.env.U ?? '{"s1":1,"s2":1,"v1":1,"v2":1}');
-/** Rows of a work item. */
-export const ROWS = 32;
+/** Most rows of a work item, or of items that are done together. */
+const ROWS = 32;
 /** Keys at a time: with them, the queries of an item stay in the first-level cache. */
-const KEYS = U.keys ?? 32;
-const SOFTMAX_VECTORS = U.sm ?? 2;
-const DIRECT_KEYS = U.dk ?? 8;
-/** With so many rows it pays to copy keys and values to where they lie side by side; strided rows share few cache sets. */
+const KEYS = 32;
+/** With so many rows it pays to copy a head's keys to where they lie side by side: strided, they share cache sets. */
 const PACKED_ROWS = 8;
+/** Vectors of scores a turn: e^x is a long chain of roundings, of which several are best on their way at once. */
+const SOFTMAX_VECTORS = 4;
+/** Rows that a key meets at once in a step. */
+const STEP_ROWS = 4;
+/** Vectors a turn where one key meets few rows: its bookkeeping would be half of the work. */
+const STEP_VECTORS = 2;
 /** Bytes of an item's notes on one row: from, to (int32), the sum of its weights (float32). */
 const NOTE_BYTES = 16;
 const FROM = 0;
@@ -145,7 +149,7 @@ function packFunction(module: ModuleBuilder): Callable {
  * scores[r][j] = scale q[r]·k[j] for `rows` rows and `count` keys, four keys at a time. Up to three floats after the
  * last score are overwritten too.
  */
-function scoresFunction(module: ModuleBuilder, rows: 1 | 2, unroll: number): Callable {
+function scoresFunction(module: ModuleBuilder, rows: 1 | 2, unroll: 1 | 2 | 4): Callable {
   return module.function(["ptr", "ptr", "i32", "i32", "i32", "f32", "ptr", "i32"], (f) => {
     const [q, k, kStride, count, vectors, scale, scores, scoresStride] = f.parameters as [
       Local<"ptr">,
@@ -209,7 +213,7 @@ function scoresFunction(module: ModuleBuilder, rows: 1 | 2, unroll: number): Cal
 }
 
 /** sums[r] += weights[r][j] * v[j] for `rows` rows and `count` keys, key after key, four of them a turn. */
-function valuesFunction(module: ModuleBuilder, rows: 1 | 2, unroll: number): Callable {
+function valuesFunction(module: ModuleBuilder, rows: 1 | 2, unroll: 1 | 2 | 4): Callable {
   return module.function(["ptr", "i32", "ptr", "i32", "i32", "i32", "ptr"], (f) => {
     const [weights, weightsStride, v, vStride, count, vectors, sums] = f.parameters as [
       Local<"ptr">,
@@ -264,21 +268,22 @@ function valuesFunction(module: ModuleBuilder, rows: 1 | 2, unroll: number): Cal
   });
 }
 
-/** Runs `body` for `count` rows, up to four of them at once. */
+/** Runs `body` for `count` rows, up to STEP_ROWS of them at once. */
 function inTiles(f: FunctionBuilder, count: Local<"i32">, body: (rows: number) => void): void {
   f.while(
-    () => f.i32.ge_s(count(), f.i32.const(4)),
+    () => f.i32.ge_s(count(), f.i32.const(STEP_ROWS)),
     () => {
-      body(4);
-      count.set(f.i32.sub(count(), f.i32.const(4)));
+      body(STEP_ROWS);
+      count.set(f.i32.sub(count(), f.i32.const(STEP_ROWS)));
     },
   );
-  for (const rows of [3, 2, 1]) f.if(f.i32.eq(count(), f.i32.const(rows)), () => body(rows));
+  for (let rows = STEP_ROWS - 1; rows > 0; rows--) f.if(f.i32.eq(count(), f.i32.const(rows)), () => body(rows));
 }
 
 /**
- * The scores of a step: of one query, with `rows` heads on each of `groups` kv heads, key after key, so that memory is
- * read in one run.
+ * The scores of a step: of one query, with `rows` heads on each of `groups` kv heads, key after key. It is memory that
+ * a step waits for, and the processor fetches ahead what is read in one run from start to end: twice as fast as four
+ * rows of keys side by side, or as one kv head alone.
  */
 function stepScoresFunction(module: ModuleBuilder): Callable {
   return module.function(["ptr", "ptr", "i32", "i32", "i32", "i32", "i32", "f32", "ptr", "i32"], (f) => {
@@ -296,8 +301,8 @@ function stepScoresFunction(module: ModuleBuilder): Callable {
     ];
     const rowBytes = f.local("ptr", f.ptr.from(f.i32.mul(vectors(), f.i32.const(16))));
     const next = f.local("ptr", f.ptr.from(scoresStride()));
-    const qs = f.locals("ptr", 4);
-    const sums = f.locals("v128", 4);
+    const qs = f.locals("ptr", STEP_ROWS);
+    const sums = f.locals("v128", STEP_ROWS);
     const [key, low, high] = f.locals("v128", 3);
     const [x, head, to] = f.locals("ptr", 3);
     const [group, rowsLeft, left] = f.locals("i32", 3);
@@ -314,7 +319,7 @@ function stepScoresFunction(module: ModuleBuilder): Callable {
             for (const sum of sums.slice(0, tile)) sum.set(f.f32x4.const(0));
             x.set(head());
             left.set(vectors());
-            overVectors(f, left, U.us ?? 1, [x, ...qs.slice(0, tile)], (offset) => {
+            overVectors(f, left, STEP_VECTORS, [x, ...qs.slice(0, tile)], (offset) => {
               key.set(f.v128.load(x(), offset));
               for (let r = 0; r < tile; r++) {
                 sums[r].set(f.f32x4.add(sums[r](), f.f32x4.mul(f.v128.load(qs[r](), offset), key())));
@@ -342,7 +347,7 @@ function stepScoresFunction(module: ModuleBuilder): Callable {
   });
 }
 
-/** The sums of values of a step, key after key. */
+/** The sums of values of a step, in the same way. */
 function stepValuesFunction(module: ModuleBuilder): Callable {
   return module.function(["ptr", "i32", "ptr", "i32", "i32", "i32", "i32", "i32", "ptr"], (f) => {
     const [weights, weightsStride, v, vStride, count, groups, rows, vectors, sums] = f.parameters as [
@@ -358,60 +363,45 @@ function stepValuesFunction(module: ModuleBuilder): Callable {
     ];
     const rowBytes = f.local("ptr", f.ptr.from(f.i32.mul(vectors(), f.i32.const(16))));
     const next = f.local("ptr", f.ptr.from(weightsStride()));
-    const stride = f.local("ptr", f.ptr.from(vStride()));
-    const totals = f.locals("ptr", 4);
+    const totals = f.locals("ptr", STEP_ROWS);
+    const ws = f.locals("v128", STEP_ROWS);
+    const value = f.local("v128");
+    const [x, head, from] = f.locals("ptr", 3);
     const [group, rowsLeft, left] = f.locals("i32", 3);
-    const [head, row] = f.locals("ptr", 2);
-    const [value, partial] = f.locals("v128", 2);
-    const run = (keys: number) => {
-      const ws = f.locals("v128", 4 * keys);
-      const xs = f.locals("ptr", keys);
-      const values = f.locals("v128", keys);
-      f.while(
-        () => f.i32.ge_s(count(), f.i32.const(keys)),
+    f.while(count, () => {
+      totals[0].set(sums());
+      head.set(v());
+      from.set(weights());
+      group.set(groups());
+      f.doWhile(
         () => {
-          totals[0].set(sums());
-          head.set(v());
-          row.set(weights());
-          group.set(groups());
-          f.doWhile(
-            () => {
-              rowsLeft.set(rows());
-              inTiles(f, rowsLeft, (tile) => {
-                for (let r = 1; r < tile; r++) totals[r].set(f.ptr.add(totals[r - 1](), rowBytes()));
-                for (let r = 0; r < tile; r++) {
-                  for (let j = 0; j < keys; j++) ws[keys * r + j].set(f.v128.load32_splat(row(), 4 * j));
-                  row.set(f.ptr.add(row(), next()));
-                }
-                xs[0].set(head());
-                for (let j = 1; j < keys; j++) xs[j].set(f.ptr.add(xs[j - 1](), stride()));
-                left.set(vectors());
-                overVectors(f, left, U.uv ?? 1, [...xs, ...totals.slice(0, tile)], (offset) => {
-                  for (let j = 0; j < keys; j++) values[j].set(f.v128.load(xs[j](), offset));
-                  for (let r = 0; r < tile; r++) {
-                    partial.set(f.v128.load(totals[r](), offset));
-                    for (let j = 0; j < keys; j++) {
-                      partial.set(f.f32x4.add(partial(), f.f32x4.mul(ws[keys * r + j](), values[j]())));
-                    }
-                    f.v128.store(totals[r](), partial(), offset);
-                  }
-                });
-                if (tile > 1) totals[0].set(totals[tile - 1]());
-              });
-              head.set(f.ptr.add(head(), rowBytes()));
-              group.set(f.i32.sub(group(), f.i32.const(1)));
-            },
-            () => group(),
-          );
-          for (let j = 0; j < keys; j++) f.advanceBy(v, vStride());
-          f.advance(weights, 4 * keys);
-          count.set(f.i32.sub(count(), f.i32.const(keys)));
+          rowsLeft.set(rows());
+          inTiles(f, rowsLeft, (tile) => {
+            for (let r = 0; r < tile; r++) {
+              if (r > 0) totals[r].set(f.ptr.add(totals[r - 1](), rowBytes()));
+              ws[r].set(f.v128.load32_splat(from()));
+              from.set(f.ptr.add(from(), next()));
+            }
+            x.set(head());
+            left.set(vectors());
+            overVectors(f, left, STEP_VECTORS, [x, ...totals.slice(0, tile)], (offset) => {
+              value.set(f.v128.load(x(), offset));
+              for (let r = 0; r < tile; r++) {
+                const product = f.local("v128", f.f32x4.mul(ws[r](), value()));
+                f.v128.store(totals[r](), f.f32x4.add(f.v128.load(totals[r](), offset), product()), offset);
+              }
+            });
+            if (tile > 1) totals[0].set(totals[tile - 1]());
+          });
+          head.set(f.ptr.add(head(), rowBytes()));
+          group.set(f.i32.sub(group(), f.i32.const(1)));
         },
+        () => group(),
       );
-    };
-    if (U.vk > 1) run(U.vk);
-    run(1);
-    value.set(value());
+      f.advanceBy(v, vStride());
+      f.advance(weights, 4);
+      count.set(f.i32.sub(count(), f.i32.const(1)));
+    });
   });
 }
 
@@ -541,6 +531,14 @@ function divideFunction(module: ModuleBuilder): Callable {
 function clearFunction(module: ModuleBuilder): Callable {
   return module.function(["ptr", "i32"], (f) => {
     const [out, count] = f.parameters as [Local<"ptr">, Local<"i32">];
+    f.while(
+      () => f.i32.ge_s(count(), f.i32.const(4)),
+      () => {
+        f.v128.store(out(), f.f32x4.const(0));
+        f.advance(out, 16);
+        count.set(f.i32.sub(count(), f.i32.const(4)));
+      },
+    );
     f.while(count, () => {
       f.f32.store(out(), f.f32.const(0));
       f.advance(out, 4);
@@ -583,11 +581,15 @@ const PARAMETERS = {
   scratchBytes: "i32",
 } as const;
 
-/** The kernel `attention`, over work items from..to. */
-export function emitAttention(module: ModuleBuilder): void {
+/**
+ * The kernel `attention`, over work items from..to.
+ *
+ * @param unroll vectors a turn of the tiles' loops: 1 where the compiler moves arithmetic behind all loads of a loop
+ */
+export function emitAttention(module: ModuleBuilder, unroll: 1 | 2 | 4 = 1): void {
   const pack = packFunction(module);
-  const scoresOf = { 1: scoresFunction(module, 1, U.s1), 2: scoresFunction(module, 2, U.s2) };
-  const valuesOf = { 1: valuesFunction(module, 1, U.v1), 2: valuesFunction(module, 2, U.v2) };
+  const scoresOf = { 1: scoresFunction(module, 1, unroll), 2: scoresFunction(module, 2, unroll) };
+  const valuesOf = { 1: valuesFunction(module, 1, unroll), 2: valuesFunction(module, 2, unroll) };
   const capRow = capFunction(module);
   const biasRow = biasFunction(module);
   const softmaxRow = softmaxFunction(module);
@@ -621,8 +623,8 @@ export function emitAttention(module: ModuleBuilder): void {
       ),
     );
     const most = f.local("i32", f.i32.const(ROWS));
-    const all = f.local("i32", f.i32.mul(a.queries(), a.heads()));
-    most.set(min(f, most, all));
+    const allRows = f.local("i32", f.i32.mul(a.queries(), a.heads()));
+    most.set(min(f, most, allRows));
 
     // Scratch: a note for each row, a block of keys or values, the queries, the sums of values, the scores
     const notes = f.local("ptr", after(a.scratch, range.thread(), a.scratchBytes()));
@@ -665,7 +667,6 @@ export function emitAttention(module: ModuleBuilder): void {
     const keysEnd = f.local("i32");
     const x = f.local("ptr");
     const stride = f.local("i32");
-
     const start = f.local("i32");
     const stop = f.local("i32");
     const kvHead = f.local("i32");
@@ -678,7 +679,7 @@ export function emitAttention(module: ModuleBuilder): void {
       f.while(
         () => f.i32.lt_s(s(), end()),
         () => {
-          keysEnd.set(f.i32.add(s(), f.select(f.i32.const(KEYS), f.i32.const(DIRECT_KEYS), packed())));
+          keysEnd.set(f.i32.add(s(), f.i32.const(KEYS)));
           keysEnd.set(min(f, keysEnd, end));
           start.set(f.i32.const(0));
           kvHead.set(g());
@@ -772,173 +773,183 @@ export function emitAttention(module: ModuleBuilder): void {
         ),
       );
 
-    f.while(() => f.i32.lt_s(item(), range.to()), () => {
-      // The last tile first: under a causal mask it has the most keys, and threads should not end with the largest piece.
-      g.set(f.i32.div_u(item(), tiles()));
-      firstRow.set(f.i32.sub(f.i32.sub(tiles(), f.i32.const(1)), f.i32.rem_u(item(), tiles())));
-      firstRow.set(times(firstRow, ROWS));
-      groupRows.set(f.i32.sub(total(), firstRow()));
-      groupRows.set(min(f, groupRows, most));
-      packed.set(
-        f.i32.or(f.i32.ge_s(groupRows(), f.i32.const(PACKED_ROWS)), f.i32.and(a.headDim(), f.i32.const(3))),
-      );
-      // Items of one tile are neighbours in every row of keys: several at once, as far as they fit, read it in one run.
-      groups.set(f.i32.const(1));
-      f.if(f.i32.eq(tiles(), f.i32.const(1)), () => {
-        const left = f.local("i32", f.i32.sub(range.to(), item()));
-        groups.set(f.i32.div_u(f.i32.const(ROWS), groupRows()));
-        groups.set(min(f, groups, left));
-      });
-      rows.set(f.i32.mul(groups(), groupRows()));
-
-      begin.set(a.keyCount());
-      end.set(f.i32.const(0));
-      eachRow(() => {
-        const entry = f.local("ptr", after(a.ranges, t(), f.i32.const(8)));
-        from.set(f.i32.load(entry()));
-        to.set(f.i32.load(entry(), 4));
-        f.i32.store(note(), from(), FROM);
-        f.i32.store(note(), to(), TO);
-        f.f32.store(note(), f.f32.const(0), SUM);
-        f.if(f.i32.lt_s(from(), to()), () => {
-          begin.set(min(f, begin, from));
-          end.set(max(f, end, to));
+    f.while(
+      () => f.i32.lt_s(item(), range.to()),
+      () => {
+        // The last tile first: it sees the most keys under a causal mask, and a thread should not end with the longest.
+        g.set(f.i32.div_u(item(), tiles()));
+        firstRow.set(f.i32.sub(f.i32.sub(tiles(), f.i32.const(1)), f.i32.rem_u(item(), tiles())));
+        firstRow.set(times(firstRow, ROWS));
+        groupRows.set(f.i32.sub(total(), firstRow()));
+        groupRows.set(min(f, groupRows, most));
+        packed.set(f.i32.or(f.i32.ge_s(groupRows(), f.i32.const(PACKED_ROWS)), f.i32.and(a.headDim(), f.i32.const(3))));
+        // Where each kv head is one item, those that follow each other are neighbours in memory, key by key.
+        groups.set(f.i32.const(1));
+        f.if(f.i32.eq(tiles(), f.i32.const(1)), () => {
+          const left = f.local("i32", f.i32.sub(range.to(), item()));
+          groups.set(f.i32.div_u(f.i32.const(ROWS), groupRows()));
+          groups.set(min(f, groups, left));
         });
-        call(
-          pack,
-          after(a.q, f.i32.add(f.i32.mul(t(), a.heads()), h()), headBytes()),
-          f.i32.const(0),
-          f.i32.const(1),
-          a.headDim(),
-          after(queries, r(), rowBytes()),
-        );
-      });
-      call(clear, sums(), f.i32.mul(rows(), times(vectors, 4)));
+        rows.set(f.i32.mul(groups(), groupRows()));
 
-      const step = () => f.i32.and(f.i32.eq(a.queries(), f.i32.const(1)), f.i32.eqz(packed()));
-      const firstKey = (source: Local<"ptr">) =>
-        after(source, f.i32.add(f.i32.mul(begin(), a.kvHeads()), g()), headBytes());
-      const keyCount = () => f.i32.sub(end(), begin());
-      const noRow = () => f.i32.const(0);
-      f.if(
-        step(),
-        () =>
-          f.if(f.i32.lt_s(begin(), end()), () =>
-            call(
-              stepScores,
-              queries(),
-              firstKey(a.keys),
-              kvBytes(),
-              keyCount(),
-              groups(),
-              groupRows(),
-              vectors(),
-              a.scale(),
-              scoreAt(noRow, begin),
-              scoreBytes(),
-            ),
-          ),
-        () =>
-          // A key that only one of two rows sees is scored for both: nobody reads beyond a row's range again.
-          eachBlock(a.keys, () =>
-            eachPair(
-              () => {
-                low.set(min(f, from, from2));
-                high.set(max(f, to, to2));
-                score(2, low, high);
-              },
-              () => score(1, from, to),
-            ),
-          ),
-      );
-
-      eachRow(() => {
-        from.set(f.i32.load(note(), FROM));
-        const count = f.local("i32", f.i32.sub(f.i32.load(note(), TO), from()));
-        const first = f.local("ptr", scoreAt(thisRow, from));
-        f.if(f.f32.ne(a.softCap(), f.f32.const(0)), () => call(capRow, first(), count(), a.softCap()));
-        f.if(f.i32.eqz(f.ptr.isNull(a.bias())), () => {
-          const row = f.local("ptr");
-          const index = f.local("i32", from());
-          f.if(
-            a.biasRelative(),
-            () => {
-              row.set(after(a.bias, h(), times(a.biasLength, 4)));
-              index.set(f.i32.add(f.i32.sub(index(), t()), a.biasOrigin()));
-            },
-            () => row.set(after(a.bias, f.i32.add(f.i32.mul(h(), a.queries()), t()), times(a.keyCount, 4))),
-          );
-          f.if(f.i32.gt_s(count(), f.i32.const(0)), () =>
-            call(biasRow, first(), count(), after(row, index(), f.i32.const(4))),
+        begin.set(a.keyCount());
+        end.set(f.i32.const(0));
+        eachRow(() => {
+          const entry = f.local("ptr", after(a.ranges, t(), f.i32.const(8)));
+          from.set(f.i32.load(entry()));
+          to.set(f.i32.load(entry(), 4));
+          f.i32.store(note(), from(), FROM);
+          f.i32.store(note(), to(), TO);
+          f.f32.store(note(), f.f32.const(0), SUM);
+          f.if(f.i32.lt_s(from(), to()), () => {
+            begin.set(min(f, begin, from));
+            end.set(max(f, end, to));
+          });
+          call(
+            pack,
+            after(a.q, f.i32.add(f.i32.mul(t(), a.heads()), h()), headBytes()),
+            f.i32.const(0),
+            f.i32.const(1),
+            a.headDim(),
+            after(queries, r(), rowBytes()),
           );
         });
-        call(softmaxRow, first(), count(), f.ptr.add(note(), f.ptr.const(SUM)));
-      });
+        call(clear, sums(), f.i32.mul(rows(), times(vectors, 4)));
 
-      f.if(
-        step(),
-        () =>
-          f.if(f.i32.lt_s(begin(), end()), () =>
-            call(
-              stepValues,
-              scoreAt(noRow, begin),
-              scoreBytes(),
-              firstKey(a.values),
-              kvBytes(),
-              keyCount(),
-              groups(),
-              groupRows(),
-              vectors(),
-              sums(),
+        const isStep = () => f.i32.and(f.i32.eq(a.queries(), f.i32.const(1)), f.i32.eqz(packed()));
+        const firstKey = (source: Local<"ptr">) =>
+          after(source, f.i32.add(f.i32.mul(begin(), a.kvHeads()), g()), headBytes());
+        const seen = () => f.i32.sub(end(), begin());
+        const firstRowOf = () => f.i32.const(0);
+        f.if(
+          isStep(),
+          () =>
+            f.if(f.i32.lt_s(begin(), end()), () =>
+              call(
+                stepScores,
+                queries(),
+                firstKey(a.keys),
+                kvBytes(),
+                seen(),
+                groups(),
+                groupRows(),
+                vectors(),
+                a.scale(),
+                scoreAt(firstRowOf, begin),
+                scoreBytes(),
+              ),
             ),
-          ),
-        () =>
-          // A weight of 0 hides no Infinity: two rows together take only what both see.
-          eachBlock(a.values, () =>
-            eachPair(
-              () => {
-                low.set(max(f, from, from2));
-                high.set(min(f, to, to2));
-                f.if(
-                  f.i32.lt_s(low(), high()),
-                  () => {
-                    addValues(1, thisRow, from, low);
-                    addValues(1, nextRow, from2, low);
-                    addValues(2, thisRow, low, high);
-                    addValues(1, thisRow, high, to);
-                    addValues(1, nextRow, high, to2);
-                  },
-                  () => {
-                    addValues(1, thisRow, from, to);
-                    addValues(1, nextRow, from2, to2);
-                  },
-                );
-              },
-              () => addValues(1, thisRow, from, to),
+          () =>
+            // A key that only one of two rows sees is scored for both: nobody reads beyond a row's range again.
+            eachBlock(a.keys, () =>
+              eachPair(
+                () => {
+                  low.set(min(f, from, from2));
+                  high.set(max(f, to, to2));
+                  score(2, low, high);
+                },
+                () => score(1, from, to),
+              ),
             ),
-          ),
-      );
-
-      eachRow(() => {
-        const divisor = f.local("f32", f.f32.load(note(), SUM));
-        f.if(f.f32.eq(divisor(), f.f32.const(0)), () => divisor.set(f.f32.const(1)));
-        call(
-          divide,
-          after(a.out, f.i32.add(f.i32.mul(t(), a.heads()), h()), headBytes()),
-          after(sums, r(), rowBytes()),
-          a.headDim(),
-          divisor(),
         );
-        f.if(f.i32.eqz(f.ptr.isNull(a.probs())), () => {
+
+        eachRow(() => {
           from.set(f.i32.load(note(), FROM));
-          to.set(f.i32.load(note(), TO));
-          const row = f.local("ptr", after(a.probs, f.i32.add(f.i32.mul(h(), a.queries()), t()), times(a.keyCount, 4)));
-          call(clear, row(), from());
-          call(divide, after(row, from(), f.i32.const(4)), scoreAt(thisRow, from), f.i32.sub(to(), from()), divisor());
-          call(clear, after(row, to(), f.i32.const(4)), f.i32.sub(a.keyCount(), to()));
+          const count = f.local("i32", f.i32.sub(f.i32.load(note(), TO), from()));
+          const first = f.local("ptr", scoreAt(thisRow, from));
+          f.if(f.f32.ne(a.softCap(), f.f32.const(0)), () => call(capRow, first(), count(), a.softCap()));
+          f.if(f.i32.eqz(f.ptr.isNull(a.bias())), () => {
+            const row = f.local("ptr");
+            const index = f.local("i32", from());
+            f.if(
+              a.biasRelative(),
+              () => {
+                row.set(after(a.bias, h(), times(a.biasLength, 4)));
+                index.set(f.i32.add(f.i32.sub(index(), t()), a.biasOrigin()));
+              },
+              () => row.set(after(a.bias, f.i32.add(f.i32.mul(h(), a.queries()), t()), times(a.keyCount, 4))),
+            );
+            f.if(f.i32.gt_s(count(), f.i32.const(0)), () =>
+              call(biasRow, first(), count(), after(row, index(), f.i32.const(4))),
+            );
+          });
+          call(softmaxRow, first(), count(), f.ptr.add(note(), f.ptr.const(SUM)));
         });
-      });
-      item.set(f.i32.add(item(), groups()));
-    });
+
+        f.if(
+          isStep(),
+          () =>
+            f.if(f.i32.lt_s(begin(), end()), () =>
+              call(
+                stepValues,
+                scoreAt(firstRowOf, begin),
+                scoreBytes(),
+                firstKey(a.values),
+                kvBytes(),
+                seen(),
+                groups(),
+                groupRows(),
+                vectors(),
+                sums(),
+              ),
+            ),
+          () =>
+            // A weight of 0 hides no Infinity: two rows together take only what both see.
+            eachBlock(a.values, () =>
+              eachPair(
+                () => {
+                  low.set(max(f, from, from2));
+                  high.set(min(f, to, to2));
+                  f.if(
+                    f.i32.lt_s(low(), high()),
+                    () => {
+                      addValues(1, thisRow, from, low);
+                      addValues(1, nextRow, from2, low);
+                      addValues(2, thisRow, low, high);
+                      addValues(1, thisRow, high, to);
+                      addValues(1, nextRow, high, to2);
+                    },
+                    () => {
+                      addValues(1, thisRow, from, to);
+                      addValues(1, nextRow, from2, to2);
+                    },
+                  );
+                },
+                () => addValues(1, thisRow, from, to),
+              ),
+            ),
+        );
+
+        eachRow(() => {
+          const divisor = f.local("f32", f.f32.load(note(), SUM));
+          f.if(f.f32.eq(divisor(), f.f32.const(0)), () => divisor.set(f.f32.const(1)));
+          call(
+            divide,
+            after(a.out, f.i32.add(f.i32.mul(t(), a.heads()), h()), headBytes()),
+            after(sums, r(), rowBytes()),
+            a.headDim(),
+            divisor(),
+          );
+          f.if(f.i32.eqz(f.ptr.isNull(a.probs())), () => {
+            from.set(f.i32.load(note(), FROM));
+            to.set(f.i32.load(note(), TO));
+            const row = f.local(
+              "ptr",
+              after(a.probs, f.i32.add(f.i32.mul(h(), a.queries()), t()), times(a.keyCount, 4)),
+            );
+            call(clear, row(), from());
+            call(
+              divide,
+              after(row, from(), f.i32.const(4)),
+              scoreAt(thisRow, from),
+              f.i32.sub(to(), from()),
+              divisor(),
+            );
+            call(clear, after(row, to(), f.i32.const(4)), f.i32.sub(a.keyCount(), to()));
+          });
+        });
+        item.set(f.i32.add(item(), groups()));
+      },
+    );
   });
 }

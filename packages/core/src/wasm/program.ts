@@ -129,6 +129,6 @@ export function emitProgram(engine: Engine): Omit<Program, "module" | "engine"> 
   emitSoftmax(module);
   emitRope(module, "half-split");
   emitRope(module, "interleaved");
-  emitAttention(module);
+  emitAttention(module, engine.keepsOrder ? 4 : 1);
   return { bytes: module.finish(), constants: module.constants, names: module.names, panels };
 }

@@ -16,7 +16,7 @@ import { visibleKeys } from "../kernels/mask";
 import { checkMatrix, checkRows } from "../kernels/matrix";
 import { ReferenceKernels } from "../kernels/reference/reference-kernels";
 import type { Address, Arena } from "../memory/arena";
-import { type Lease, lease } from "../threads/pool";
+import { type Lease, lease, PIECES_A_THREAD } from "../threads/pool";
 import { attentionItems, attentionScratchBytes } from "./attention";
 import { ELEMENT_BLOCK } from "./elementwise-kernels";
 import { type EngineFeatures, engineFeatures } from "./engine";
@@ -44,6 +44,8 @@ export function setLeastSharedWork(work: number): void {
   leastSharedWork = checkInteger("work", work, 0);
 }
 
+/** Multiply-adds from which on a job is cut finer than into one piece for each thread. */
+const LONG_WORK = 2_000_000;
 /** Bytes of weights that are packed at once. */
 const STAGING_BYTES = 1 << 20;
 
@@ -349,7 +351,9 @@ export class WasmKernels implements Kernels {
     s[17] = bias?.kind === "relative" ? bias.origin - position : 0;
     s[18] = scratchBytes;
     const work = 2 * pairs * heads * headDim;
-    this.#run(this.#kernel("attention"), attentionItems(queries, heads, kvHeads), work);
+    // One query reads neighbouring key/value heads together: pieces of one head each would read memory in strides.
+    const few = queries === 1 || work < LONG_WORK;
+    this.#run(this.#kernel("attention"), attentionItems(queries, heads, kvHeads), work, few);
   }
 
   linearAttention(out: Address, call: LinearAttentionCall): void {
@@ -453,10 +457,15 @@ export class WasmKernels implements Kernels {
     return this.#slotsView;
   }
 
-  /** Runs `units` of a kernel, whose arguments are in the slots; `work` is how much it is, in multiply-adds. */
-  #run({ run, index }: Kernel, units: number, work: number): void {
-    if (this.#lease === null || work < leastSharedWork || units < 2) run(this.#args, 0, units, 0);
-    else this.#lease.run(index, units, (from, to) => run(this.#args, from, to, 0));
+  /**
+   * Runs `units` of a kernel, whose arguments are in the slots; `work` is how much it is, in multiply-adds. `few` asks
+   * for no more pieces than threads.
+   */
+  #run({ run, index }: Kernel, units: number, work: number, few = work < LONG_WORK): void {
+    const shared = this.#lease;
+    if (shared === null || work < leastSharedWork || units < 2) return run(this.#args, 0, units, 0);
+    const pieces = few ? shared.threads : shared.threads * PIECES_A_THREAD;
+    shared.run(index, units, pieces, (from, to) => run(this.#args, from, to, 0));
   }
 }
 
