@@ -90,7 +90,7 @@ export async function limits({ threads }: Job): Promise<Contender> {
     const kernel = exports[bound] as KernelFunction;
     const own = (from: number, to: number) => kernel(SLOTS_ADDRESS, from, to, 0);
     const units = bound === "read" ? READ_BYTES / READ_UNIT : MULTIPLY_UNITS;
-    const run = () => (shared === null ? own(0, units) : shared.run(names.indexOf(bound), units, own));
+    const run = () => (shared === null ? own(0, units) : shared.run(names.indexOf(bound), units, 4 * threads, own));
     const amount = bound === "read" ? READ_BYTES : MULTIPLY_FLOP;
     return { ways: [{ operation: "", run, amount }], overheadMs: 0, release: () => {} };
   };

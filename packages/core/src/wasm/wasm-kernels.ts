@@ -463,9 +463,12 @@ export class WasmKernels implements Kernels {
    */
   #run({ run, index }: Kernel, units: number, work: number, few = work < LONG_WORK): void {
     const shared = this.#lease;
-    if (shared === null || work < leastSharedWork || units < 2) return run(this.#args, 0, units, 0);
-    const pieces = few ? shared.threads : shared.threads * PIECES_A_THREAD;
-    shared.run(index, units, pieces, (from, to) => run(this.#args, from, to, 0));
+    if (shared === null || work < leastSharedWork || units < 2) {
+      run(this.#args, 0, units, 0);
+    } else {
+      const pieces = few ? shared.threads : shared.threads * PIECES_A_THREAD;
+      shared.run(index, units, pieces, (from, to) => run(this.#args, from, to, 0));
+    }
   }
 }
 
