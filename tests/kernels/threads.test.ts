@@ -67,6 +67,31 @@ describe("models", () => {
     expect(together.map(({ ids }) => ids)).toEqual([alone.ids, other.ids, other.ids]);
   });
 
+  test("two that load at once share the workers, each with a number of its own", async () => {
+    const { result: models, workers } = await workersOf(() =>
+      Promise.all([load(STORIES, { threads: 3 }), load(STORIES, { threads: 2 })]),
+    );
+    expect(workers).toHaveLength(2);
+    const [first, second] = models.map((model) => model.run([1, 403, 407]).logits.data);
+    expect(second).toEqual(first);
+    for (const model of models) model.dispose();
+  });
+
+  test("a kernel that throws on this thread leaves the next job whole", async () => {
+    const kernels = await wasmKernels({ threads: 2 });
+    const table = kernels.createMatrix("F32", 64, 64);
+    kernels.writeRows(table, 0, bytesOf(new Random(1).normal(64 * 64)));
+    const out = kernels.arena.allocate(4 * 64 * 64, "results");
+    const ids = Array.from({ length: 64 }, (_, i) => i);
+    kernels.embedding(out, table, ids);
+    const right = kernels.arena.f32(out, 64 * 64).slice();
+    const outside = ids.map((id) => (id % 8 === 0 ? 2 ** 20 : id));
+    expect(() => kernels.embedding(out, table, outside)).toThrow(WebAssembly.RuntimeError);
+    for (let i = 0; i < 100; i++) kernels.embedding(out, table, ids);
+    expect(kernels.arena.f32(out, 64 * 64)).toEqual(right);
+    kernels.dispose();
+  });
+
   test("a worker that dies is an error of the next pass, and of nobody else; who loads anew gets workers that live", async () => {
     const { result: model, workers } = await workersOf(() => load(STORIES, { threads: 2 }));
     expect(workers).toHaveLength(1);

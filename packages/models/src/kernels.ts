@@ -17,7 +17,7 @@ import {
   WasmKernels,
 } from "@qkv/core";
 
-/** Options of `load` that say how numbers are computed. None changes a result, `activations` and `dtype` aside. */
+/** Options of `load` that say how numbers are computed. `threads` and `turbo` change no bit of a result. */
 export interface KernelOptions {
   /**
    * `wasm`: SIMD code, fast. `reference`: plain loops in double precision, one thread, slow; what the others are held
@@ -35,8 +35,8 @@ export interface KernelOptions {
    */
   readonly threads?: number | "auto";
   /**
-   * Sets flags of V8 for the whole process, for speed: relaxed SIMD in Node 20, 256-bit vectors from Node 24 on. Results
-   * stay the same, bit for bit. In browsers there are no flags to set.
+   * Sets a flag of V8 for the whole process, for speed: 256-bit vectors, from Node 24 on. Results stay the same, bit for
+   * bit, which is checked first. Elsewhere there is nothing to turn on.
    */
   readonly turbo?: boolean;
 }
@@ -69,8 +69,10 @@ export interface ModelKernels {
 }
 
 /** @throws TypeError and RangeError for wrong options, and for those that contradict each other */
-export function checkKernelOptions({ kernels, activations, threads, turbo }: KernelOptions): void {
-  if (kernels !== undefined && kernels !== "wasm" && kernels !== "reference")
+export function checkKernelOptions(options: KernelOptions): void {
+  const { activations, threads, turbo } = options;
+  const kernels = implementationOf(options);
+  if (kernels !== "wasm" && kernels !== "reference")
     throw new RangeError(`kernels: expected "wasm" or "reference", got ${String(kernels)}`);
   if (activations !== undefined && activations !== "f32" && activations !== "int8")
     throw new RangeError(`activations: expected "f32" or "int8", got ${String(activations)}`);
@@ -115,10 +117,14 @@ export async function kernelsFor<T>(
   throw new Error("unreachable");
 }
 
+/** `wasm` unless something else is asked for, or the engine cannot. */
+function implementationOf({ kernels }: KernelOptions): "wasm" | "reference" {
+  return kernels ?? (simdAvailable() ? "wasm" : "reference");
+}
+
 async function makeKernels(options: KernelOptions, addressBits: 32 | 64): Promise<ModelKernels> {
   const { activations = "int8", turbo = false, threads = "auto" } = options;
-  const implementation = options.kernels ?? (simdAvailable() ? "wasm" : "reference");
-  if (implementation === "reference") {
+  if (implementationOf(options) === "reference") {
     const kernels = new ReferenceKernels(new Arena({ addressBits }), { activations });
     return {
       kernels,

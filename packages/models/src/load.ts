@@ -195,7 +195,8 @@ export async function inspect(source: SourceLike, options: Omit<LoadOptions, "on
           ? { problem: tokenizerProblem ?? "none" }
           : { kind: tokenizer.kind, vocabSize: tokenizer.vocabSize },
     };
-    const { made, result } = await kernelsFor(options, ({ kernels }) => {
+    // Without turbo: to look at a model is no reason to set flags for the process.
+    const { made, result } = await kernelsFor({ ...options, turbo: false }, ({ kernels }) => {
       const { network } = layOut(files, kernels, options.dtype);
       const contextLength = options.contextLength ?? Math.min(network.maxPositions, DEFAULT_CONTEXT);
       network.createCache(contextLength);

@@ -78,7 +78,7 @@ function scaleBits(x: number): number {
 }
 
 function clamp(x: number, least: number, most: number): number {
-  return x < least ? least : x > most ? most : x;
+  return Math.min(most, Math.max(least, x));
 }
 
 /** Activations of one row in 8 bits: x[i] ≈ scales[i / 32] * q[i]. The last block may be short: zeros follow. */

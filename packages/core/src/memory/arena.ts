@@ -46,7 +46,7 @@ export interface ArenaMark {
 export class Arena {
   readonly shared: boolean;
   readonly addressBits: 32 | 64;
-  readonly #maxBytes: number;
+  #maxBytes: number;
   #memory: WebAssembly.Memory | null = null;
   #disposed = false;
   #used = RESERVED_BYTES;
@@ -84,6 +84,19 @@ export class Arena {
     this.#used = end;
     this.#byPurpose.set(purpose, (this.#byPurpose.get(purpose) ?? 0) + end - address);
     return address;
+  }
+
+  /** `allocate` and `commit` in one: where the engine refuses, nothing is taken. */
+  take(bytes: number, purpose: string): Address {
+    const mark = this.mark();
+    try {
+      const address = this.allocate(bytes, purpose);
+      this.commit();
+      return address;
+    } catch (error) {
+      this.release(mark);
+      throw error;
+    }
   }
 
   /** Where allocation stands, for `release`. */
@@ -158,14 +171,26 @@ export class Arena {
   }
 
   #create(pages: number): WebAssembly.Memory {
-    const wide = this.addressBits === 64;
-    const descriptor = {
-      initial: this.#count(pages),
-      // A shared memory must say how far it may grow; the engine reserves addresses, not memory.
-      ...(this.shared && { shared: true, maximum: this.#count(MAX_PAGES[this.addressBits]) }),
-      ...(wide && { address: "i64" }),
+    const memory = (maximum: number | null) => {
+      const descriptor = {
+        initial: this.#count(pages),
+        ...(maximum !== null && { shared: true, maximum: this.#count(maximum) }),
+        ...(this.addressBits === 64 && { address: "i64" }),
+      };
+      return new WebAssembly.Memory(descriptor as unknown as WebAssembly.MemoryDescriptor);
     };
-    return new WebAssembly.Memory(descriptor as unknown as WebAssembly.MemoryDescriptor);
+    if (!this.shared) return memory(null);
+    // A shared memory must say how far it may grow. Most engines reserve addresses for that and no memory; some refuse
+    // much of it, and get less room to grow.
+    for (let maximum: number = MAX_PAGES[this.addressBits]; ; maximum = Math.max(pages, Math.ceil(maximum / 2))) {
+      try {
+        const made = memory(maximum);
+        this.#maxBytes = maximum * PAGE_BYTES;
+        return made;
+      } catch (error) {
+        if (maximum <= pages) throw error;
+      }
+    }
   }
 
   /** Pages as the engine wants them: a BigInt where addresses have 64 bits, which TypeScript's types do not know. */

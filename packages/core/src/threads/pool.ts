@@ -72,6 +72,7 @@ export async function lease(threads: number, shared: SharedModule): Promise<Leas
     await own.grow(threads);
     await own.add(id, shared);
   } catch (error) {
+    own.remove(id);
     own.release();
     throw error;
   }
@@ -93,6 +94,7 @@ class Pool {
   readonly #workers: HostWorker[] = [];
   readonly #modules = new Map<number, SharedModule>();
   readonly #waiting = new Map<string, { done: () => void; failed: (error: Error) => void }>();
+  #growing: Promise<void> = Promise.resolve();
   #leases = 0;
   #job = 0;
   #failure: ThreadError | null = null;
@@ -108,14 +110,21 @@ class Pool {
     for (const worker of this.#workers.splice(0)) worker.end();
   }
 
-  /** Starts workers until there are `threads` with the caller. */
-  async grow(threads: number): Promise<void> {
+  /** Starts workers until there are `threads` with the caller. One call after the other: each counts what is there. */
+  grow(threads: number): Promise<void> {
+    const grown = this.#growing.then(() => this.#grow(threads));
+    this.#growing = grown.catch(() => {}); // who waited for it has the error
+    return grown;
+  }
+
+  async #grow(threads: number): Promise<void> {
     while (this.#workers.length + 1 < threads) {
       const index = this.#workers.length + 1;
       const worker = await startWorker({
         message: (id) => this.#waiting.get(`${index}:${id}`)?.done(),
         ended: (why) => this.#ended(why),
       });
+      if (this.#leases === 0) return worker.end();
       this.#workers.push(worker);
       worker.send({ board: this.#board, thread: index });
       await Promise.all([...this.#modules].map(([id, shared]) => this.#tell(index, id, shared)));
@@ -142,13 +151,13 @@ class Pool {
   ): void {
     this.#check();
     const board = this.#board;
+    Atomics.store(board, PIECES, 0);
     board[DONE] = 0;
     board[KERNEL] = kernel;
     board[MODEL] = model;
     board[UNITS] = units;
     board[THREADS] = threads;
-    // Pieces before the ticket: a worker that sees the new ticket sees all of it.
-    Atomics.store(board, PIECES, 0);
+    // The ticket before the pieces: whoever sees this job's pieces sees all of it.
     this.#job = (this.#job + 1) & 0x7fffff;
     const first = this.#job << PIECE_BITS;
     Atomics.store(board, TICKET, first);
@@ -158,20 +167,26 @@ class Pool {
         this.#workers[i - 1].send({});
       }
     }
+    let failure: { readonly error: unknown } | null = null;
     for (;;) {
       const ticket = Atomics.load(board, TICKET);
       const piece = ticket - first;
       if (piece >= pieces) break;
       if (Atomics.compareExchange(board, TICKET, ticket, ticket + 1) !== ticket) continue;
-      own(Math.floor((units * piece) / pieces), Math.floor((units * (piece + 1)) / pieces));
+      try {
+        own(Math.floor((units * piece) / pieces), Math.floor((units * (piece + 1)) / pieces));
+      } catch (error) {
+        failure ??= { error }; // thrown when the others are done: they still write to what this job is about
+      }
       Atomics.add(board, DONE, 1);
     }
     this.#wait(pieces);
     Atomics.store(board, PIECES, 0);
-    if (board[FAILED] !== 0) {
-      this.#failure ??= new ThreadError("a kernel failed on a worker thread");
-      this.#check();
+    if (failure !== null) {
+      board[FAILED] = 0; // the workers met what this thread met
+      throw failure.error;
     }
+    if (board[FAILED] !== 0) this.#fail("a kernel failed on a worker thread");
   }
 
   #wait(pieces: number): void {
@@ -182,8 +197,7 @@ class Pool {
       const now = performance.now();
       since ||= now;
       if (now - since > LOST_MS) {
-        this.#failure ??= new ThreadError(`a worker thread did not finish its part in ${LOST_MS / 1000} s`);
-        this.#check();
+        this.#fail(`a worker thread did not finish its part in ${LOST_MS / 1000} s`);
       }
     }
   }
@@ -208,16 +222,31 @@ class Pool {
           reject(error);
         },
       });
-      if (this.#failure !== null) this.#waiting.get(key)?.failed(this.#failure);
-      else worker.send({ add: { id, ...shared } });
+      const { failed } = this.#waiting.get(key) as { failed: (error: Error) => void };
+      if (this.#failure !== null) return failed(this.#failure);
+      try {
+        worker.send({ add: { id, ...shared } });
+      } catch (error) {
+        failed(error as Error);
+      }
     });
   }
 
   #ended(why: string): void {
     if (this.#leases === 0) return;
-    this.#failure ??= new ThreadError(`a worker thread ended: ${why}; load the model anew, or with threads: 1`);
+    this.#broken(`a worker thread ended: ${why}`);
+  }
+
+  /** Notes what went wrong: an error of all that uses this pool from now on. Who loads next gets workers of their own. */
+  #broken(what: string): ThreadError {
+    this.#failure ??= new ThreadError(`${what}; load the model anew, or with threads: 1`);
     for (const { failed } of [...this.#waiting.values()]) failed(this.#failure);
-    if (pool === this) pool = null; // who loads next gets workers of their own
+    if (pool === this) pool = null;
+    return this.#failure;
+  }
+
+  #fail(what: string): never {
+    throw this.#broken(what);
   }
 
   #check(): void {

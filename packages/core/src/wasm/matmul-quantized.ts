@@ -120,53 +120,55 @@ function tileFunction(module: ModuleBuilder, layout: QuantizedLayout, { rows, gr
       f.doWhile(body, () => step.tee(f.i32.sub(step(), f.i32.const(1))));
     };
 
-    f.doWhile(
-      () => {
-        for (const total of totals) total.set(f.i32x4.const(0));
-        for (let part = 0; part < parts; part++) {
-          if (parts > 1) for (const sum of sums) sum.set(f.i32x4.const(0));
-          steps(STEPS / parts);
-          if (parts > 1) {
-            for (let g = 0; g < groups; g++) {
-              weight.set(partScales(f, header, 32 + 16 * part + 4 * g));
-              for (let r = 0; r < rows; r++) {
-                const i = r * groups + g;
-                totals[i].set(f.i32x4.add(totals[i](), f.i32x4.mul(sums[i](), weight())));
+    const overBlocks = () =>
+      f.doWhile(
+        () => {
+          for (const total of totals) total.set(f.i32x4.const(0));
+          for (let part = 0; part < parts; part++) {
+            if (parts > 1) for (const sum of sums) sum.set(f.i32x4.const(0));
+            steps(STEPS / parts);
+            if (parts > 1) {
+              for (let g = 0; g < groups; g++) {
+                weight.set(partScales(f, header, 32 + 16 * part + 4 * g));
+                for (let r = 0; r < rows; r++) {
+                  const i = r * groups + g;
+                  totals[i].set(f.i32x4.add(totals[i](), f.i32x4.mul(sums[i](), weight())));
+                }
               }
             }
           }
-        }
-        for (let g = 0; g < groups; g++) {
-          weight.set(loadScales(f, constants, header(), 8 * g));
-          for (let r = 0; r < rows; r++) {
-            const i = r * groups + g;
-            if (layout.scaledActivations)
-              totals[i].set(f.i32x4.shr_s(totals[i](), f.i32.const(Math.log2(NIBBLE_SCALE))));
-            if (layout.offset !== 0) totals[i].set(f.i32x4.sub(totals[i](), f.v128.load32_splat(rowScales[r](), 8)));
-            results[i].set(
-              f.f32x4.add(
-                results[i](),
-                f.f32x4.mul(
-                  f.f32x4.convert_i32x4_s(totals[i]()),
-                  f.f32x4.mul(weight(), f.v128.load32_splat(rowScales[r]())),
+          for (let g = 0; g < groups; g++) {
+            weight.set(loadScales(f, constants, header(), 8 * g));
+            for (let r = 0; r < rows; r++) {
+              const i = r * groups + g;
+              if (layout.scaledActivations)
+                totals[i].set(f.i32x4.shr_s(totals[i](), f.i32.const(Math.log2(NIBBLE_SCALE))));
+              if (layout.offset !== 0) totals[i].set(f.i32x4.sub(totals[i](), f.v128.load32_splat(rowScales[r](), 8)));
+              results[i].set(
+                f.f32x4.add(
+                  results[i](),
+                  f.f32x4.mul(
+                    f.f32x4.convert_i32x4_s(totals[i]()),
+                    f.f32x4.mul(weight(), f.v128.load32_splat(rowScales[r]())),
+                  ),
                 ),
-              ),
-            );
+              );
+            }
+            if (!layout.minimums) continue;
+            weight.set(loadScales(f, constants, header(), 32 + 8 * g));
+            for (let r = 0; r < rows; r++) {
+              const i = r * groups + g;
+              results[i].set(f.f32x4.add(results[i](), f.f32x4.mul(weight(), f.v128.load32_splat(rowScales[r](), 4))));
+            }
           }
-          if (!layout.minimums) continue;
-          weight.set(loadScales(f, constants, header(), 32 + 8 * g));
-          for (let r = 0; r < rows; r++) {
-            const i = r * groups + g;
-            results[i].set(f.f32x4.add(results[i](), f.f32x4.mul(weight(), f.v128.load32_splat(rowScales[r](), 4))));
-          }
-        }
-        f.advance(header, blockBytes(layout));
-        f.advance(weights, layout.headerBytes);
-        for (const pointer of rowScales) f.advance(pointer, ACTIVATION_SCALE_BYTES);
-        blocks.set(f.i32.sub(blocks(), f.i32.const(1)));
-      },
-      () => f.i32.gt_s(blocks(), f.i32.const(0)),
-    );
+          f.advance(header, blockBytes(layout));
+          f.advance(weights, layout.headerBytes);
+          for (const pointer of rowScales) f.advance(pointer, ACTIVATION_SCALE_BYTES);
+          blocks.set(f.i32.sub(blocks(), f.i32.const(1)));
+        },
+        () => f.i32.gt_s(blocks(), f.i32.const(0)),
+      );
+    f.if(blocks(), overBlocks);
     const outs = rowPointers(f, rows, out, outStride);
     for (let r = 0; r < rows; r++) {
       for (let g = 0; g < groups; g++) f.v128.store(outs[r](), results[r * groups + g](), 16 * g);

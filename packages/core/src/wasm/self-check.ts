@@ -7,20 +7,17 @@ import type { Kernels } from "../kernels/kernels";
 import { CAUSAL } from "../kernels/mask";
 import type { Address } from "../memory/arena";
 
-/** Widths and rows that meet full tiles, partial ones, and single elements. */
+/** Rows and widths that meet full tiles, partial ones and single elements; inputs in several blocks, the last one short. */
 const ROWS = [1, 2, 7];
-const INPUTS = 256;
+const inputsOf = (dtype: Dtype) => (dtype === "Q6_K" ? 768 : 300);
 const OUTPUTS = 37;
 const WIDTH = 67;
 
-/**
- * The first kernel that gives other bits, or null.
- *
- * @param expected what is trusted
- * @param actual what is checked
- */
-export function firstDifference(expected: Kernels, actual: Kernels): string | null {
-  const [trusted, checked] = [results(expected), results(actual)];
+/** The bits that kernels made, by kernel. */
+export type KernelResults = ReadonlyMap<string, Int32Array>;
+
+/** The first kernel of which the two have other bits, or null. */
+export function firstDifference(trusted: KernelResults, checked: KernelResults): string | null {
   for (const [name, words] of trusted) {
     const others = checked.get(name);
     if (others === undefined || words.some((word, i) => word !== others[i])) return name;
@@ -28,8 +25,8 @@ export function firstDifference(expected: Kernels, actual: Kernels): string | nu
   return null;
 }
 
-/** What every kernel makes of the same numbers, as bits, by the kernel's name. */
-function results(k: Kernels): Map<string, Int32Array> {
+/** What every kernel makes of the same numbers. */
+export function kernelResults(k: Kernels): KernelResults {
   const { arena } = k;
   const found = new Map<string, Int32Array>();
   let state = 1;
@@ -49,13 +46,16 @@ function results(k: Kernels): Map<string, Int32Array> {
     found.set(name, arena.i32(out, count).slice());
   };
   for (const dtype of Object.keys(blockSizes) as Dtype[]) {
-    const matrix = k.createMatrix(dtype, OUTPUTS, INPUTS);
-    k.writeRows(matrix, 0, weightRows(dtype, next));
+    const inputs = inputsOf(dtype);
+    const matrix = k.createMatrix(dtype, OUTPUTS, inputs);
+    k.writeRows(matrix, 0, weightRows(dtype, inputs, next));
+    const bias = floats(OUTPUTS);
     for (const rows of ROWS) {
-      const x = floats(rows * INPUTS);
-      note(`matmul ${dtype} of ${rows}`, rows * OUTPUTS, (out) => k.matmul(out, x, matrix, null, rows));
+      const x = floats(rows * inputs);
+      const to = rows === 2 ? bias : null;
+      note(`matmul ${dtype} of ${rows}`, rows * OUTPUTS, (out) => k.matmul(out, x, matrix, to, rows));
     }
-    note(`embedding ${dtype}`, 3 * INPUTS, (out) => k.embedding(out, matrix, [OUTPUTS - 1, 0, 16]));
+    note(`embedding ${dtype}`, 3 * inputs, (out) => k.embedding(out, matrix, [OUTPUTS - 1, 0, 16]));
   }
   const [x, y, weight] = [floats(5 * WIDTH), floats(5 * WIDTH), floats(WIDTH)];
   const count = 5 * WIDTH;
@@ -76,17 +76,18 @@ function results(k: Kernels): Map<string, Int32Array> {
   for (const queries of [1, 9]) {
     const [keyCount, heads, kvHeads, headDim] = [21, 4, 2, 20];
     const call = { queries, keyCount, heads, kvHeads, headDim, position: keyCount - queries, mask: CAUSAL };
+    const bias = { kind: "full", address: floats(heads * queries * keyCount) } as const;
     const [q, keys, values] = [queries * heads, keyCount * kvHeads, keyCount * kvHeads].map((n) => floats(n * headDim));
     note(`attention of ${queries}`, queries * heads * headDim, (out) =>
-      k.attention(out, { ...call, q, keys, values, scale: 0.2, softCap: 5, bias: null, probs: null }),
+      k.attention(out, { ...call, q, keys, values, scale: 0.2, softCap: 5, bias, probs: null }),
     );
   }
   return found;
 }
 
 /** Rows of a dtype: any bytes, with exponents that keep the numbers small. */
-function weightRows(dtype: Dtype, next: () => number): Uint8Array {
-  const bytes = Uint8Array.from({ length: OUTPUTS * rowBytes(dtype, INPUTS) }, () => 256 * (next() + 0.5));
+function weightRows(dtype: Dtype, inputs: number, next: () => number): Uint8Array {
+  const bytes = Uint8Array.from({ length: OUTPUTS * rowBytes(dtype, inputs) }, () => 256 * (next() + 0.5));
   const { bytes: step } = blockSizes[dtype];
   const scales = { F32: [2], F16: [0], BF16: [0], Q8_0: [0], Q4_0: [0], Q4_1: [0, 2], Q6_K: [208] }[dtype];
   // The high byte of each number or scale: 0.25 to 0.5 or so in all three float formats, of either sign.

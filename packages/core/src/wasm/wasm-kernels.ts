@@ -16,7 +16,7 @@ import { visibleKeys } from "../kernels/mask";
 import { checkMatrix, checkRows } from "../kernels/matrix";
 import { ReferenceKernels } from "../kernels/reference/reference-kernels";
 import type { Address, Arena } from "../memory/arena";
-import { type Lease, lease, PIECES_A_THREAD } from "../threads/pool";
+import { type Lease, lease, MAX_THREADS, PIECES_A_THREAD } from "../threads/pool";
 import { attentionItems, attentionScratchBytes } from "./attention";
 import { ELEMENT_BLOCK } from "./elementwise-kernels";
 import { type EngineFeatures, engineFeatures } from "./engine";
@@ -66,10 +66,17 @@ class Buffer {
   /** Its address, with room for so many bytes. */
   of(bytes: number): Address {
     if (bytes > this.#bytes) {
-      this.#bytes = Math.ceil(Math.max(bytes, 2 * this.#bytes) / 4) * 4;
-      this.#address = this.arena.allocate(this.#bytes, "kernels");
+      const whole = Math.ceil(Math.max(bytes, 2 * this.#bytes) / 4) * 4;
+      // Taken at once and in one piece, or not at all: a failed growth must leave the buffer as it was.
+      this.#address = this.arena.take(whole, "kernels");
+      this.#bytes = whole;
     }
     return this.#address;
+  }
+
+  /** Lets go of the view, which keeps the memory alive. */
+  forget(): void {
+    this.#view = new Int32Array(0);
   }
 
   /** A view of it as integers: made anew only when it or the memory has grown, as this is asked for in every layer. */
@@ -85,7 +92,7 @@ class Buffer {
 
 /**
  * Kernels in WebAssembly. Every result is the same, bit for bit, on any number of threads, for any number of rows at
- * once and on any engine. Made by `WasmKernels.create`.
+ * once and on any engine (a NaN's payload aside, which WebAssembly leaves open). Made by `WasmKernels.create`.
  */
 export class WasmKernels implements Kernels {
   readonly arena: Arena;
@@ -143,15 +150,24 @@ export class WasmKernels implements Kernels {
 
   /** Lets workers share the work from now on. The arena's memory must be shared. `dispose` gives them back. */
   async useThreads(threads: number): Promise<void> {
+    checkInteger("threads", threads, 1, MAX_THREADS);
     if (threads === 1) return;
+    if (this.#lease !== null) throw new Error("useThreads: these kernels have their threads already");
+    if (!this.arena.shared) throw new Error("useThreads: the arena's memory is not shared");
     const { module, names } = this.#program;
-    this.#lease = await lease(threads, { module, names, memory: this.arena.memory, args: this.#args });
+    const shared = await lease(threads, { module, names, memory: this.arena.memory, args: this.#args });
+    if (this.arena.disposed) shared.release();
+    else this.#lease = shared;
   }
 
-  /** Gives back the share in the worker threads. The arena is its owner's. */
+  /** Gives back the share in the worker threads, and lets go of the memory. The arena is its owner's. */
   dispose(): void {
     this.#lease?.release();
     this.#lease = null;
+    this.#kernels = null;
+    this.#slotsView = new Float64Array(0);
+    this.#ids.forget();
+    this.#ranges.forget();
   }
 
   createMatrix(dtype: Dtype, rows: number, columns: number): Matrix {

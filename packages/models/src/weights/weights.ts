@@ -11,6 +11,7 @@ import {
   type Kernels,
   type Linear,
   type Matrix,
+  OutOfMemoryError,
   quantizeQ4_1,
   quantizeQ8_0,
   type RmsNorm,
@@ -245,7 +246,8 @@ export class Weights {
     try {
       kernels.writeRows(matrix, row, from === matrix.dtype ? bytes : converted(bytes, from, matrix));
     } catch (error) {
-      if (error instanceof RangeError) throw new ModelFileError(error.message, { file: path, tensor: name });
+      if (error instanceof RangeError && !(error instanceof OutOfMemoryError))
+        throw new ModelFileError(error.message, { file: path, tensor: name });
       throw error;
     }
   }
