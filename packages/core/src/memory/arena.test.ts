@@ -1,7 +1,7 @@
 /** The arena: addresses, limits, and what happens when it grows or goes. */
 
 import { describe, expect, test } from "vitest";
-import { Arena, RESERVED_BYTES } from "./arena";
+import { Arena, OutOfMemoryError, RESERVED_BYTES } from "./arena";
 
 const GIB = 2 ** 30;
 
@@ -142,5 +142,48 @@ describe("dispose", () => {
     const arena = new Arena();
     arena.dispose();
     expect(() => arena.dispose()).not.toThrow();
+  });
+});
+
+describe("where the engine refuses", () => {
+  /** An engine that gives no memory that may grow past `pages`. */
+  function limited(pages: number, action: () => void): void {
+    const { Memory } = WebAssembly;
+    class Limited extends Memory {
+      constructor(descriptor: WebAssembly.MemoryDescriptor) {
+        if ((descriptor.maximum ?? descriptor.initial) > pages) throw new RangeError("could not allocate memory");
+        super(descriptor);
+      }
+    }
+    WebAssembly.Memory = Limited as typeof Memory;
+    try {
+      action();
+    } finally {
+      WebAssembly.Memory = Memory;
+    }
+  }
+
+  test("a shared memory gets less room to grow, and says so when it is used up", () => {
+    limited(1000, () => {
+      const arena = new Arena({ shared: true });
+      arena.allocate(10 * 65_536, "weights");
+      expect(arena.memory.buffer).toBeInstanceOf(SharedArrayBuffer);
+      expect(() => arena.allocate(GIB, "cache")).toThrow(/cache need 1024 MiB more.*limited to 32 MiB/);
+      arena.allocate(65_536, "cache");
+      expect(arena.u8(RESERVED_BYTES, 1).length).toBe(1);
+    });
+  });
+
+  test("take leaves everything as it was", () => {
+    limited(20, () => {
+      const arena = new Arena();
+      const first = arena.take(65_536, "weights");
+      const { used } = arena;
+      expect(() => new Arena().take(100 * 65_536, "weights")).toThrow(OutOfMemoryError);
+      expect(() => arena.take(8 * GIB, "cache")).toThrow(OutOfMemoryError);
+      expect(arena.used).toBe(used);
+      expect(arena.report()).toEqual({ weights: 65_536 });
+      expect(arena.u8(first, 1)[0]).toBe(0);
+    });
   });
 });

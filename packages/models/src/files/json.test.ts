@@ -49,9 +49,8 @@ describe("parseJson", () => {
 
   it("reads a string full of escaped quotes in linear time", () => {
     const text = JSON.stringify({ a: '\\"'.repeat(500_000) });
-    const start = performance.now();
+    // Squared time would take minutes, past the test's own limit.
     expect(parse(text)).toEqual(JSON.parse(text));
-    expect(performance.now() - start).toBeLessThan(2000);
   });
 });
 

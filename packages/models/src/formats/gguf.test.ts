@@ -40,11 +40,9 @@ describe("real files", () => {
   const folder = process.env.QKV_MODELS;
   const smollm2 = `${folder}/SmolLM2-135M-Instruct-Q4_1.gguf`;
   // Set but missing is a failure, not a skip.
-  it.skipIf(!folder)("reads SmolLM2's header fast, and its tensors", async () => {
+  it.skipIf(!folder)("reads SmolLM2's header, and its tensors", async () => {
     const { files, file } = await openSource(smollm2);
-    const start = performance.now();
     const { metadata, tensors } = await openGguf(files, file!);
-    expect(performance.now() - start).toBeLessThan(500); // 60 ms on a free core
     expect((metadata.get("tokenizer.ggml.tokens") as string[]).length).toBe(49152);
     expect(tensors.get("token_embd.weight")?.shape).toEqual([49152, 576]);
     const dtypes = new Set([...tensors.values()].map((tensor) => tensor.dtype));
@@ -181,10 +179,9 @@ describe("metadata", () => {
     ["an odd alignment", { keys: [key("general.alignment", 4, u32(33))] }, /general.alignment of 33/],
     ["a text for an alignment", { keys: [key("general.alignment", 8, text("32"))] }, /general.alignment of "32"/],
   ])("with %s is refused, at once", async (_, parts, problem) => {
-    const start = performance.now();
+    // What it promises is huge: a reader that believed it would not come back before the test's own limit.
     await expectBadFile(open(parts), { file: F, tensor: null, problem });
     await expectBadFile(open(parts, { sizes: false }), { file: F });
-    expect(performance.now() - start).toBeLessThan(1000);
   });
 
   it("is refused where it promises 60,000 keys of a huge file", async () => {

@@ -372,7 +372,7 @@ export class Llama implements DecoderNetwork<LlamaScratch> {
     const { keyCount, position, q } = s.attention;
     if (s.probs === null || s.probs.keys < keyCount) {
       const keys = Math.max(keyCount, 2 * (s.probs?.keys ?? 256)); // twice: what it outgrows is not given back
-      s.probs = { address: this.arena.allocate(4 * H * keys, "scratch"), keys };
+      s.probs = { address: this.arena.take(4 * H * keys, "scratch"), keys };
     }
     const call = { ...s.attention, queries: 1, probs: s.probs.address };
     for (let t = 0; t < T; t++) {
