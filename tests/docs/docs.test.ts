@@ -9,7 +9,6 @@ import { repository } from "../support/fixtures";
 const DOCS = [
   "README.md",
   "CONTRIBUTING.md",
-  "docs/performance.md",
   "packages/core/README.md",
   "packages/tokenize/README.md",
   "packages/models/README.md",

@@ -39,7 +39,9 @@ function expectWithin(name: string, { ratio, where }: { ratio: number; where: st
 }
 
 test("the table has every op of Kernels", () => {
-  const methods = Object.getOwnPropertyNames(ReferenceKernels.prototype).filter((name) => name !== "constructor");
+  // Beside the ops: what makes matrices, which matmul's cases do, and several matmuls at once.
+  const others = ["constructor", "createMatrix", "writeRows", "matmuls"];
+  const methods = Object.getOwnPropertyNames(ReferenceKernels.prototype).filter((name) => !others.includes(name));
   expect(Object.keys(OP_TABLE).sort()).toEqual(methods.sort());
 });
 
