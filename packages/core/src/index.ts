@@ -62,7 +62,7 @@ export {
   yarnAttentionFactor,
 } from "./nn/rope";
 export { processors, sharingAvailable } from "./threads/host";
-export { ThreadError } from "./threads/pool";
+export { MAX_THREADS, ThreadError } from "./threads/pool";
 export { type EngineFeatures, engineFeatures, memory64Available, simdAvailable } from "./wasm/engine";
 export { turboFeatures } from "./wasm/turbo";
 export { setLeastSharedWork, WasmKernels, type WasmKernelsOptions } from "./wasm/wasm-kernels";

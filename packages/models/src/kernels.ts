@@ -7,6 +7,7 @@ import {
   type EngineFeatures,
   engineFeatures,
   type Kernels,
+  MAX_THREADS,
   memory64Available,
   OutOfMemoryError,
   processors,
@@ -43,7 +44,6 @@ export interface KernelOptions {
 
 export const KERNEL_OPTIONS: readonly (keyof KernelOptions)[] = ["kernels", "activations", "threads", "turbo"];
 
-const MAX_THREADS = 32;
 /** More than so many share little: they wait for memory. */
 const MOST_AUTO_THREADS = 4;
 /** Below so many bytes of weights no kernel has work for two threads, and workers need not start. */

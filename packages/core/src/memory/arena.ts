@@ -88,11 +88,16 @@ export class Arena {
 
   /** `allocate` and `commit` in one: where the engine refuses, nothing is taken. */
   take(bytes: number, purpose: string): Address {
+    return this.attempt(() => this.allocate(bytes, purpose));
+  }
+
+  /** Whatever `allocate` lays out, and its memory; or, where that fails, the arena as it was. */
+  attempt<T>(allocate: () => T): T {
     const mark = this.mark();
     try {
-      const address = this.allocate(bytes, purpose);
+      const made = allocate();
       this.commit();
-      return address;
+      return made;
     } catch (error) {
       this.release(mark);
       throw error;

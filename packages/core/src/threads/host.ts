@@ -27,10 +27,11 @@ export function sharingAvailable(): boolean {
   );
 }
 
-const inNode = () => typeof process !== "undefined" && process.versions?.node !== undefined;
+/** Whether this is Node, or something that says so. */
+export const inNode = () => typeof process !== "undefined" && process.versions?.node !== undefined;
 
 /** Node's built-in modules, asked for only in Node: the package itself must load in a browser. */
-async function builtin<M>(specifier: string): Promise<M> {
+export async function builtin<M>(specifier: string): Promise<M> {
   // A name that is no literal, and the two marks, keep every bundler from resolving it.
   return (await import(/* webpackIgnore: true */ /* @vite-ignore */ specifier)) as M;
 }

@@ -39,6 +39,12 @@ export interface Local<T extends ValueType = ValueType> {
   tee(value: Operand<T>): Operand<T>;
 }
 
+/** A function that other functions of the module call with operands. */
+export interface Callable {
+  readonly index: number;
+  readonly parameters: readonly ValueType[];
+}
+
 /** Where a branch goes: the end of a block, the start of a loop. */
 export interface Label {
   readonly depth: number;
@@ -370,8 +376,8 @@ export class FunctionBuilder {
     address.set(this.ptr.add(address(), by()));
   }
 
-  /** Calls a function of the module by its index, which gives nothing back. */
-  call(index: number, parameters: readonly ValueType[], operands: readonly Operand[]): void {
+  /** Calls a function of the module, which gives nothing back. */
+  call({ index, parameters }: Callable, operands: readonly Operand[]): void {
     this.#pop("call", operands, parameters);
     this.#code.u8(0x10);
     this.#code.unsigned(index);

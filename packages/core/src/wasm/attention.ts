@@ -599,8 +599,7 @@ export function emitAttention(module: ModuleBuilder, unroll: 1 | 2 | 4 = 1): voi
   const stepValues = stepValuesFunction(module);
 
   module.kernel("attention", PARAMETERS, (f, a, range) => {
-    const call = (callable: Callable, ...operands: readonly Operand[]) =>
-      f.call(callable.index, callable.parameters, operands);
+    const call = (callable: Callable, ...operands: readonly Operand[]) => f.call(callable, operands);
     const times = (x: Local<"i32">, factor: number) => f.i32.mul(x(), f.i32.const(factor));
     const after = (base: Local<"ptr">, index: Operand<"i32">, bytes: Operand<"i32">): Operand<"ptr"> => {
       const offset = f.local("ptr", f.ptr.product(index, bytes));

@@ -3,14 +3,15 @@
  * BLOCK inputs, [inputs][16], that fits the first-level cache.
  */
 
+import { QUANTIZED_BLOCK } from "../dtypes/quantize";
 import type { Local } from "./assembler";
 import type { Callable, ModuleBuilder } from "./module";
 import { BLOCK, FLOAT_BYTES, floatLoader, PANEL, type PanelLayout, panelBytes, panelDtype, SLAB_BYTES } from "./panels";
 import {
   blockBytes,
   eachWeights,
+  loadPartScales,
   loadScales,
-  QUANT_BLOCK,
   type QuantizedLayout,
   quantizedConstants,
   STEP,
@@ -63,9 +64,7 @@ function decodeQuantized(module: ModuleBuilder, layout: QuantizedLayout): Callab
             fine.forEach((scale, g) => {
               const at = 32 + 16 * (step / (STEPS / layout.parts)) + 4 * g;
               // d * scale is exact; multiplied as floats, a negative d keeps its sign through a zero.
-              const parts = () =>
-                f.i32x4.extend_low_i16x8_s(f.i16x8.extend_low_i8x16_s(f.v128.load32_zero(source(), at)));
-              scale.set(f.f32x4.mul(scales[g](), f.f32x4.convert_i32x4_s(parts())));
+              scale.set(f.f32x4.mul(scales[g](), f.f32x4.convert_i32x4_s(loadPartScales(f, source(), at))));
             });
           }
           for (let g = 0; g < PANEL / 4; g++) {
@@ -95,8 +94,8 @@ function decodeQuantized(module: ModuleBuilder, layout: QuantizedLayout): Callab
           f.advance(weights, layout.stepBytes);
         }
         f.advance(source, blockBytes(layout));
-        f.advance(slab, QUANT_BLOCK * 4 * PANEL);
-        inputs.set(f.i32.sub(inputs(), f.i32.const(QUANT_BLOCK)));
+        f.advance(slab, QUANTIZED_BLOCK * 4 * PANEL);
+        inputs.set(f.i32.sub(inputs(), f.i32.const(QUANTIZED_BLOCK)));
       },
     );
   });
@@ -128,7 +127,7 @@ export function emitEmbedding(module: ModuleBuilder, panel: PanelLayout, decode:
           () => f.i32.gt_s(left(), f.i32.const(0)),
           () => {
             count.set(f.select(left(), f.i32.const(BLOCK), f.i32.lt_s(left(), f.i32.const(BLOCK))));
-            f.call(decode.index, decode.parameters, [source(), count(), slab()]);
+            f.call(decode, [source(), count(), slab()]);
             f.advance(source, panelBytes(panel, BLOCK));
             left.set(f.i32.sub(left(), count()));
             from.set(f.ptr.add(slab(), f.ptr.from(f.i32.mul(f.i32.and(id(), f.i32.const(15)), f.i32.const(4)))));

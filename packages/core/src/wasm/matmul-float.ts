@@ -239,7 +239,7 @@ export function emitFloatMatmul(module: ModuleBuilder, { panel: layout, direct, 
             f.while(
               () => f.i32.le_s(f.i32.add(row(), f.i32.const(tile.rows)), a.rows()),
               () => {
-                f.call(call.index, call.parameters, [
+                f.call(call, [
                   f.ptr.add(
                     f.ptr.add(a.x(), f.ptr.product(row(), xStride())),
                     f.ptr.from(f.i32.mul(k(), f.i32.const(4))),
@@ -264,7 +264,7 @@ export function emitFloatMatmul(module: ModuleBuilder, { panel: layout, direct, 
       };
       const slabBlock = () => {
         const { decode, tiles } = slab as NonNullable<typeof slab>;
-        f.call(decode.index, decode.parameters, [source(), count(), scratch()]);
+        f.call(decode, [source(), count(), scratch()]);
         weights.set(scratch());
         block(tiles, 4);
       };

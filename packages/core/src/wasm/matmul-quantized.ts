@@ -5,7 +5,8 @@
  * once: out = ((bias + s0) + s1) + ..., s = sum * (d * dx), and after each, where the format has minimums, m * (dx Σq).
  */
 
-import type { FunctionBuilder, Local } from "./assembler";
+import { QUANTIZED_BLOCK } from "../dtypes/quantize";
+import type { Local } from "./assembler";
 import { copyEdge, panelTarget, rowPointers } from "./matmul-float";
 import type { Callable, ModuleBuilder } from "./module";
 import { PANEL } from "./panels";
@@ -13,9 +14,9 @@ import {
   blockBytes,
   eachWeights,
   GROUP,
+  loadPartScales,
   loadScales,
   NIBBLE_SCALE,
-  QUANT_BLOCK,
   type QuantizedLayout,
   quantizedConstants,
   STEP,
@@ -129,7 +130,7 @@ function tileFunction(module: ModuleBuilder, layout: QuantizedLayout, { rows, gr
             steps(STEPS / parts);
             if (parts > 1) {
               for (let g = 0; g < groups; g++) {
-                weight.set(partScales(f, header, 32 + 16 * part + 4 * g));
+                weight.set(loadPartScales(f, header(), 32 + 16 * part + 4 * g));
                 for (let r = 0; r < rows; r++) {
                   const i = r * groups + g;
                   totals[i].set(f.i32x4.add(totals[i](), f.i32x4.mul(sums[i](), weight())));
@@ -176,11 +177,6 @@ function tileFunction(module: ModuleBuilder, layout: QuantizedLayout, { rows, gr
   });
 }
 
-/** Four int8 as int32. */
-function partScales(f: FunctionBuilder, header: Local<"ptr">, offset: number) {
-  return f.i32x4.extend_low_i16x8_s(f.i16x8.extend_low_i8x16_s(f.v128.load32_zero(header(), offset)));
-}
-
 /**
  * The kernel `matmul.int8.{dtype}`, over panels from..to, of activations `x` and their `scales`. `edge`: see matmul-float.ts.
  */
@@ -215,9 +211,9 @@ export function emitQuantizedMatmul(
       const row = f.local("i32");
       const blocks = f.local(
         "i32",
-        f.i32.shr_u(f.i32.add(a.inputs(), f.i32.const(QUANT_BLOCK - 1)), f.i32.const(Math.log2(QUANT_BLOCK))),
+        f.i32.shr_u(f.i32.add(a.inputs(), f.i32.const(QUANTIZED_BLOCK - 1)), f.i32.const(Math.log2(QUANTIZED_BLOCK))),
       );
-      const xStride = f.local("i32", f.i32.mul(blocks(), f.i32.const(QUANT_BLOCK * activationBytes(layout))));
+      const xStride = f.local("i32", f.i32.mul(blocks(), f.i32.const(QUANTIZED_BLOCK * activationBytes(layout))));
       const scaleStride = f.local("i32", f.i32.mul(blocks(), f.i32.const(ACTIVATION_SCALE_BYTES)));
       f.for(panel, range.to, 1, () => {
         width.set(f.i32.sub(a.outputs(), f.i32.mul(panel(), f.i32.const(PANEL))));
@@ -230,7 +226,7 @@ export function emitQuantizedMatmul(
             () => {
               for (let g = 0; g < PANEL / GROUP; g += groups) {
                 const perGroup = layout.dtype === "Q8_0" ? 8 : 16;
-                f.call(call.index, call.parameters, [
+                f.call(call, [
                   f.ptr.add(a.x(), f.ptr.product(row(), xStride())),
                   xStride(),
                   f.ptr.add(a.scales(), f.ptr.product(row(), scaleStride())),

@@ -7,7 +7,9 @@
  */
 
 import { MAX_PAGES } from "../memory/arena";
-import { Bytes, FunctionBuilder, type Local, typeCode, type ValueType } from "./assembler";
+import { Bytes, type Callable, FunctionBuilder, type Local, typeCode, type ValueType } from "./assembler";
+
+export type { Callable } from "./assembler";
 
 /** Bytes of a slot. */
 export const SLOT_BYTES = 8;
@@ -39,12 +41,6 @@ type ArgumentLocals<P extends Parameters> = { readonly [K in keyof P]: Local<P[K
 export interface Target {
   readonly addressBits: 32 | 64;
   readonly shared: boolean;
-}
-
-/** A function that other functions of the module call with operands. */
-export interface Callable {
-  readonly index: number;
-  readonly parameters: readonly ValueType[];
 }
 
 /** The export that a kernel becomes. */

@@ -4,10 +4,11 @@
  */
 
 import { blockSizes } from "../dtypes/dtype";
+import { QUANTIZED_BLOCK } from "../dtypes/quantize";
 import type { FunctionBuilder, Local, Operand } from "./assembler";
 import type { ModuleBuilder } from "./module";
 import { FLOAT_BYTES, PANEL, type PanelLayout, panelBytes, panelDtype } from "./panels";
-import { QUANT_BLOCK, type QuantizedLayout, STEPS } from "./quantized-layout";
+import { type QuantizedLayout, STEPS } from "./quantized-layout";
 
 export function emitPack(module: ModuleBuilder, panel: PanelLayout): void {
   module.kernel(
@@ -67,11 +68,11 @@ function packBlocks(
   f.while(
     () => f.i32.gt_s(left(), f.i32.const(0)),
     () => {
-      for (let part = 0; part < elements / QUANT_BLOCK; part++) {
+      for (let part = 0; part < elements / QUANTIZED_BLOCK; part++) {
         switch (layout.dtype) {
           case "Q8_0":
             copyHalf(0, 0);
-            for (let pair = 0; pair < QUANT_BLOCK / 2; pair++) copyHalf(2 + 2 * pair, 32 + 32 * pair);
+            for (let pair = 0; pair < QUANTIZED_BLOCK / 2; pair++) copyHalf(2 + 2 * pair, 32 + 32 * pair);
             break;
           case "Q4_0":
           case "Q4_1": {
@@ -94,7 +95,7 @@ function packBlocks(
             packSixBits(f, layout, source, to, word, part, laneAt, copyHalf);
             break;
         }
-        f.advance(to, panelBytes(panel, QUANT_BLOCK));
+        f.advance(to, panelBytes(panel, QUANTIZED_BLOCK));
       }
       f.advance(source, bytes);
       left.set(f.i32.sub(left(), f.i32.const(elements)));

@@ -1,9 +1,10 @@
 /** How weights lie in memory: panels of 16 outputs, float or quantised. */
 
 import type { Dtype } from "../dtypes/dtype";
+import { QUANTIZED_BLOCK } from "../dtypes/quantize";
 import type { FunctionBuilder, Operand } from "./assembler";
 import type { ModuleBuilder } from "./module";
-import { blockBytes, QUANT_BLOCK, type QuantizedLayout } from "./quantized-layout";
+import { blockBytes, type QuantizedLayout } from "./quantized-layout";
 
 /** Outputs of a panel. */
 export const PANEL = 16;
@@ -25,7 +26,7 @@ export type PanelLayout =
 /** Bytes of a panel with so many inputs, a multiple of 32 for quantised ones. */
 export function panelBytes(panel: PanelLayout, inputs: number): number {
   if (panel.kind === "float") return PANEL * inputs * FLOAT_BYTES[panel.dtype];
-  return Math.ceil(inputs / QUANT_BLOCK) * blockBytes(panel.layout);
+  return Math.ceil(inputs / QUANTIZED_BLOCK) * blockBytes(panel.layout);
 }
 
 export function panelDtype(panel: PanelLayout): Dtype {

@@ -1,9 +1,10 @@
 /** Activations in 8 bits for the integer products: `quantizeActivations` of dtypes/quantize.ts, the same bits. */
 
+import { QUANTIZED_BLOCK } from "../dtypes/quantize";
 import type { FunctionBuilder, Local } from "./assembler";
 import { ACTIVATION_SCALE_BYTES } from "./matmul-quantized";
 import type { ModuleBuilder } from "./module";
-import { type IntegerDot, nibbleScale, QUANT_BLOCK } from "./quantized-layout";
+import { type IntegerDot, nibbleScale } from "./quantized-layout";
 
 /** The forms that activations are quantised to: what `dot` takes, scaled for the place of the nibble or not. */
 export interface ActivationFormat {
@@ -23,8 +24,8 @@ export function quantizeKernel({ dot, scaledActivations }: ActivationFormat): st
 export function emitQuantize(module: ModuleBuilder, format: ActivationFormat): void {
   const { dot, scaledActivations } = format;
   module.kernel(quantizeKernel(format), { x: "ptr", to: "ptr", scales: "ptr", inputs: "i32" }, (f, a, range) => {
-    const blocks = f.local("i32", f.i32.shr_u(f.i32.add(a.inputs(), f.i32.const(QUANT_BLOCK - 1)), f.i32.const(5)));
-    const rowBytes = QUANT_BLOCK * (dot === "pairs" ? 2 : 1);
+    const blocks = f.local("i32", f.i32.shr_u(f.i32.add(a.inputs(), f.i32.const(QUANTIZED_BLOCK - 1)), f.i32.const(5)));
+    const rowBytes = QUANTIZED_BLOCK * (dot === "pairs" ? 2 : 1);
     const row = f.local("i32", range.from());
     const from = f.local("ptr", f.ptr.add(a.x(), f.ptr.product(row(), f.i32.mul(a.inputs(), f.i32.const(4)))));
     const to = f.local("ptr", f.ptr.add(a.to(), f.ptr.product(row(), f.i32.mul(blocks(), f.i32.const(rowBytes)))));
@@ -43,17 +44,17 @@ export function emitQuantize(module: ModuleBuilder, format: ActivationFormat): v
         () => f.i32.gt_s(left(), f.i32.const(0)),
         () => {
           f.if(
-            f.i32.ge_s(left(), f.i32.const(QUANT_BLOCK)),
+            f.i32.ge_s(left(), f.i32.const(QUANTIZED_BLOCK)),
             () => {
               x.forEach((v, i) => {
                 v.set(f.v128.load(from(), 16 * i));
               });
-              f.advance(from, 4 * QUANT_BLOCK);
+              f.advance(from, 4 * QUANTIZED_BLOCK);
             },
             () => loadPart(f, from, to, left, x),
           );
           block(f, x, to, scales, dot, factors);
-          left.set(f.i32.sub(left(), f.i32.const(QUANT_BLOCK)));
+          left.set(f.i32.sub(left(), f.i32.const(QUANTIZED_BLOCK)));
           f.advance(to, rowBytes);
           f.advance(scales, ACTIVATION_SCALE_BYTES);
         },

@@ -12,14 +12,13 @@
  * Integer sums of a block are exact either way, so that both give the same bits.
  */
 
+import { QUANTIZED_BLOCK } from "../dtypes/quantize";
 import type { FunctionBuilder, Local, Operand } from "./assembler";
 import type { ModuleBuilder } from "./module";
 
-/** Inputs that share a scale, of weights and of activations. */
-export const QUANT_BLOCK = 32;
 /** Inputs of a step. */
 export const STEP = 8;
-export const STEPS = QUANT_BLOCK / STEP;
+export const STEPS = QUANTIZED_BLOCK / STEP;
 /** Outputs of a group: the lanes of a vector of int32. */
 export const GROUP = 4;
 
@@ -89,11 +88,6 @@ export function quantizedLayout(dtype: QuantizedDtype, relaxedDot: boolean): Qua
 /** Bytes of a block of 16 outputs and 32 inputs. */
 export function blockBytes({ headerBytes, stepBytes }: QuantizedLayout): number {
   return headerBytes + STEPS * stepBytes;
-}
-
-/** Bytes of a whole matrix. */
-export function quantizedBytes(layout: QuantizedLayout, outputs: number, inputs: number): number {
-  return Math.ceil(outputs / 16) * Math.ceil(inputs / QUANT_BLOCK) * blockBytes(layout);
 }
 
 /** Vectors that the inner loops need, in locals. */
@@ -190,4 +184,9 @@ export function loadScales(
     f.v128.and(f.i32x4.shl(f.v128.load16x4_s(address, offset), f.i32.const(13)), scaleBits()),
     scaleFactor(),
   );
+}
+
+/** Four int8 scales of a block's parts, as int32. */
+export function loadPartScales(f: FunctionBuilder, address: Operand<"ptr">, offset: number): Operand<"v128"> {
+  return f.i32x4.extend_low_i16x8_s(f.i16x8.extend_low_i8x16_s(f.v128.load32_zero(address, offset)));
 }

@@ -2,6 +2,7 @@
 
 import type { ActivationPrecision } from "../kernels/kernels";
 import { Arena } from "../memory/arena";
+import { builtin, inNode } from "../threads/host";
 import { type EngineFeatures, engineFeatures } from "./engine";
 import { compileNow } from "./program";
 import { firstDifference, kernelResults } from "./self-check";
@@ -27,13 +28,11 @@ export function turboFeatures(): Promise<EngineFeatures> {
 
 async function enable(): Promise<EngineFeatures> {
   const features = engineFeatures(); // before any flag: it tells what the compiler is
-  const node = typeof process === "undefined" ? undefined : process.versions?.node;
-  if (node === undefined) return features;
-  const specifier = "node:v8";
-  const v8 = (await import(/* webpackIgnore: true */ /* @vite-ignore */ specifier)) as typeof import("node:v8");
+  if (!inNode()) return features;
+  const v8 = await builtin<typeof import("node:v8")>("node:v8");
   if (typeof v8.setFlagsFromString !== "function") return features;
 
-  if (Number.parseInt(node, 10) < WIDE_FROM_NODE) return features;
+  if (Number.parseInt(process.versions.node, 10) < WIDE_FROM_NODE) return features;
 
   // What is trusted is computed before any flag: engines compile a function when it is first called.
   const target = { addressBits: 32, shared: false } as const;

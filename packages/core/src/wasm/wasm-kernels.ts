@@ -2,6 +2,7 @@
 
 import { checkHeads, checkInteger } from "../check";
 import { type Dtype, isQuantized } from "../dtypes/dtype";
+import { QUANTIZED_BLOCK } from "../dtypes/quantize";
 import { ACTIVATIONS, type Activation } from "../kernels/activation";
 import type { AttentionCall, PositionBias } from "../kernels/attention-call";
 import type {
@@ -25,7 +26,6 @@ import { CONSTANTS_ADDRESS, type KernelFunction, MAX_SLOTS, SLOTS_ADDRESS } from
 import { PANEL, panelBytes, SLAB_BYTES } from "./panels";
 import { type Program, program } from "./program";
 import { quantizeKernel } from "./quantize";
-import { QUANT_BLOCK } from "./quantized-layout";
 
 /** How a model's kernels run. */
 export interface WasmKernelsOptions {
@@ -109,6 +109,8 @@ export class WasmKernels implements Kernels {
   readonly #range = { from: 0, to: 0 };
   /** Quantised activations, and their scales, in each format that weights ask for. */
   readonly #quantized = new Map<string, { readonly values: Buffer; readonly scales: Buffer }>();
+  /** The kernel that quantises activations for each dtype; "" for those that take them as they are. */
+  readonly #formats: Readonly<Record<Dtype, string>>;
   #kernels: Map<string, Kernel> | null = null;
   #slotsView: Float64Array = new Float64Array(0);
   #lease: Lease | null = null;
@@ -118,6 +120,12 @@ export class WasmKernels implements Kernels {
     this.arena = arena;
     this.activations = activations;
     this.#program = compiled;
+    this.#formats = Object.fromEntries(
+      Object.entries(compiled.panels).map(([dtype, panel]) => [
+        dtype,
+        panel.kind === "float" ? "" : quantizeKernel(panel.layout),
+      ]),
+    ) as Record<Dtype, string>;
     this.#reference = new ReferenceKernels(arena, { activations });
     this.#args = arena.addressBits === 64 ? BigInt(SLOTS_ADDRESS) : SLOTS_ADDRESS;
     this.#staging = new Buffer(arena);
@@ -211,7 +219,7 @@ export class WasmKernels implements Kernels {
     let quantized: string | null = null;
     for (const { out, weight, bias } of products) {
       if (isQuantized(weight.dtype) && this.activations === "int8") {
-        const format = this.#format(weight.dtype);
+        const format = this.#formats[weight.dtype];
         if (format !== quantized) this.#quantize(x, weight, rows);
         quantized = format;
         this.#matmulInt8(out, weight, bias, rows);
@@ -396,7 +404,7 @@ export class WasmKernels implements Kernels {
 
   #matmulInt8(out: Address, weight: Matrix, bias: Address | null, rows: number): void {
     const { address, rows: outputs, columns: inputs, dtype } = weight;
-    const { values, scales } = this.#activationBuffers(this.#format(dtype));
+    const { values, scales } = this.#activationBuffers(this.#formats[dtype]);
     const edge = this.#edge.of(4 * PANEL * rows);
     const s = this.#slots();
     s[0] = out;
@@ -415,10 +423,10 @@ export class WasmKernels implements Kernels {
   #quantize(x: Address, { dtype, columns }: Matrix, rows: number): void {
     const panel = this.#program.panels[dtype];
     if (panel.kind === "float") return;
-    const format = this.#format(dtype);
-    const blocks = Math.ceil(columns / QUANT_BLOCK);
+    const format = this.#formats[dtype];
+    const blocks = Math.ceil(columns / QUANTIZED_BLOCK);
     const { values, scales } = this.#activationBuffers(format);
-    const to = values.of(rows * blocks * QUANT_BLOCK * activationBytes(panel.layout));
+    const to = values.of(rows * blocks * QUANTIZED_BLOCK * activationBytes(panel.layout));
     const scalesTo = scales.of(rows * blocks * ACTIVATION_SCALE_BYTES);
     const s = this.#slots();
     s[0] = x;
@@ -427,21 +435,6 @@ export class WasmKernels implements Kernels {
     s[3] = columns;
     this.#run(this.#kernel(format), rows, 4 * rows * columns);
   }
-
-  #format(dtype: Dtype): string {
-    return this.#formats[dtype];
-  }
-
-  get #formats(): Readonly<Record<Dtype, string>> {
-    this.#formatNames ??= Object.fromEntries(
-      Object.entries(this.#program.panels).map(([dtype, panel]) => [
-        dtype,
-        panel.kind === "float" ? "" : quantizeKernel(panel.layout),
-      ]),
-    ) as Record<Dtype, string>;
-    return this.#formatNames;
-  }
-  #formatNames: Record<Dtype, string> | null = null;
 
   #activationBuffers(format: string): { readonly values: Buffer; readonly scales: Buffer } {
     let buffers = this.#quantized.get(format);

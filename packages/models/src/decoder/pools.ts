@@ -53,7 +53,7 @@ export class CachePool {
     let capacity = LEAST_CAPACITY;
     while (capacity < positions) capacity *= 2;
     if (positions <= this.#contextLength) capacity = Math.min(capacity, this.#contextLength);
-    return orNothing(this.#arena, () => this.#create(capacity));
+    return this.#arena.attempt(() => this.#create(capacity));
   }
 }
 
@@ -71,23 +71,10 @@ export class ScratchPool<Scratch> {
 
   /** @throws OutOfMemoryError if new ones do not fit; nothing is taken then */
   take(): Scratch {
-    return this.#free.pop() ?? orNothing(this.#arena, this.#create);
+    return this.#free.pop() ?? this.#arena.attempt(this.#create);
   }
 
   give(scratch: Scratch): void {
     this.#free.push(scratch);
-  }
-}
-
-/** Allocates and takes the memory, or leaves the arena as it was. */
-function orNothing<T>(arena: Arena, allocate: () => T): T {
-  const mark = arena.mark();
-  try {
-    const made = allocate();
-    arena.commit();
-    return made;
-  } catch (error) {
-    arena.release(mark);
-    throw error;
   }
 }
