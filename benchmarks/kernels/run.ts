@@ -13,7 +13,7 @@ import { createRequire } from "node:module";
 import { cpus, totalmem } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
+import { busyMs, options } from "../command";
 import { CASES, type KernelCase } from "./cases";
 import { toSvg } from "./plot";
 import { bundleChild, Child } from "./process";
@@ -152,11 +152,6 @@ async function measure(
   return { name, group, unit, multiplyAdds, bound, dram, yardstick, results };
 }
 
-/** Time that all processes of the machine have used so far, in ms. */
-function busyMs(): number {
-  return cpus().reduce((sum, { times }) => sum + times.user + times.nice + times.sys + times.irq, 0);
-}
-
 async function processorMs(children: Iterable<Child>): Promise<number> {
   const { user, system } = process.cpuUsage();
   let sum = (user + system) / 1000;
@@ -165,20 +160,6 @@ async function processorMs(children: Iterable<Child>): Promise<number> {
     if ("processorMs" in answer) sum += answer.processorMs;
   }
   return sum;
-}
-
-function options() {
-  const { values } = parseArgs({
-    options: {
-      only: { type: "string", multiple: true, default: [] },
-      rounds: { type: "string" },
-      quick: { type: "boolean", default: false },
-    },
-  });
-  const rounds = Number(values.rounds ?? (values.quick ? 1 : 3));
-  if (!Number.isInteger(rounds) || rounds < 1)
-    throw new RangeError(`--rounds: expected 1 or more, got ${values.rounds}`);
-  return { only: values.only, rounds, quick: values.quick };
 }
 
 /** Those that a part names; all, if no part names any. */

@@ -11,7 +11,7 @@ import { createRequire } from "node:module";
 import { cpus, totalmem } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
+import { busyMs, options } from "../command";
 import type { Job, Measurement, Settings } from "./contender";
 import { type Contender, type Report, type Round, type Skipped, summarize, toMarkdown } from "./report";
 
@@ -112,11 +112,6 @@ function entries(gguf: string, exports: string | undefined, skipped: Skipped[]):
   return found;
 }
 
-/** Time that all processes of the machine have used so far, in ms. */
-function busyMs(): number {
-  return cpus().reduce((sum, { times }) => sum + times.user + times.nice + times.sys + times.irq, 0);
-}
-
 /** Runs a contender once, and watches what other processes take meanwhile. Its own output goes to stderr. */
 function measure({ adapter, execPath, settings, name }: Entry, { long, decode }: typeof FULL): Promise<Round> {
   return new Promise((resolve, reject) => {
@@ -145,20 +140,6 @@ function measure({ adapter, execPath, settings, name }: Entry, { long, decode }:
       resolve({ ...measurement, others: Math.max(0, others) });
     });
   });
-}
-
-function options(): { only: string[]; rounds: number; quick: boolean } {
-  const { values } = parseArgs({
-    options: {
-      only: { type: "string", multiple: true, default: [] },
-      rounds: { type: "string" },
-      quick: { type: "boolean", default: false },
-    },
-  });
-  const rounds = Number(values.rounds ?? (values.quick ? 1 : 3));
-  if (!Number.isInteger(rounds) || rounds < 1)
-    throw new RangeError(`--rounds: expected 1 or more, got ${values.rounds}`);
-  return { only: values.only, rounds, quick: values.quick };
 }
 
 /** A folder that the environment names, or undefined. Named, but without this file, is an error. */
