@@ -1,0 +1,132 @@
+/** A text on its way through the stages, and where in the user's text each part of it comes from. */
+
+/**
+ * `text` as the stages have made it. UTF-16 unit `i` of it stands for the units `starts[i]` to `ends[i]` of the user's
+ * text; where both arrays are null nothing has moved yet, and unit `i` is unit `origin + i` of the user's text.
+ * Both units of a surrogate pair have the same range, and neither text has lone surrogates.
+ */
+export interface AlignedText {
+  readonly text: string;
+  readonly starts: Int32Array | null;
+  readonly ends: Int32Array | null;
+  readonly origin: number;
+}
+
+/** The user's text from `from` to `to`, as it is. */
+export function alignedText(text: string, from = 0, to = text.length): AlignedText {
+  return { text: text.slice(from, to), starts: null, ends: null, origin: from };
+}
+
+/** The part from `from` to `to`, which must not cut a character in two. */
+export function sliceAligned(source: AlignedText, from: number, to: number): AlignedText {
+  if (from === 0 && to === source.text.length) return source;
+  const { text, starts, ends, origin } = source;
+  return {
+    text: text.slice(from, to),
+    starts: starts === null ? null : starts.subarray(from, to),
+    ends: ends === null ? null : ends.subarray(from, to),
+    origin: origin + from,
+  };
+}
+
+/** Where the part of the user's text starts that unit `at` stands for. */
+export function originalStart(source: AlignedText, at: number): number {
+  return source.starts === null ? source.origin + at : source.starts[at];
+}
+
+/** Where the part of the user's text ends that unit `at` stands for. For the first unit of an unmoved pair: between its units. */
+export function originalEnd(source: AlignedText, at: number): number {
+  return source.ends === null ? source.origin + at + 1 : source.ends[at];
+}
+
+/**
+ * Writes a new text from an old one, left to right: `copy` what stays, `put` what is new, leave out what goes.
+ * One writer makes one text.
+ */
+export class TextWriter {
+  readonly #source: AlignedText;
+  #text = "";
+  #starts: Int32Array;
+  #ends: Int32Array;
+  #length = 0;
+
+  constructor(source: AlignedText) {
+    this.#source = source;
+    this.#starts = new Int32Array(source.text.length + 16);
+    this.#ends = new Int32Array(source.text.length + 16);
+  }
+
+  /** Units `from` to `to` of the source as they are. */
+  copy(from: number, to: number): void {
+    if (from >= to) return;
+    const { text, starts, ends, origin } = this.#source;
+    this.#reserve(to - from);
+    this.#text += text.slice(from, to);
+    if (starts === null || ends === null) {
+      for (let at = from; at < to; at++) {
+        const unit = text.charCodeAt(at);
+        // The units of a pair share the pair's range.
+        this.#starts[this.#length] = origin + at - ((unit & 0xfc00) === 0xdc00 ? 1 : 0);
+        this.#ends[this.#length++] = origin + at + ((unit & 0xfc00) === 0xd800 ? 2 : 1);
+      }
+      return;
+    }
+    this.#starts.set(starts.subarray(from, to), this.#length);
+    this.#ends.set(ends.subarray(from, to), this.#length);
+    this.#length += to - from;
+  }
+
+  /** New text that stands for what unit `at` of the source stands for. */
+  put(text: string, at: number): void {
+    const { text: old, starts, ends, origin } = this.#source;
+    let start: number;
+    let end: number;
+    if (starts === null || ends === null) {
+      const unit = old.charCodeAt(at);
+      start = origin + at - ((unit & 0xfc00) === 0xdc00 ? 1 : 0);
+      end = origin + at + ((unit & 0xfc00) === 0xd800 ? 2 : 1);
+    } else {
+      start = starts[at];
+      end = ends[at];
+    }
+    this.#putRange(text, start, end);
+  }
+
+  /** New text that stands for units `from` to `to` of the source together; `from < to`. */
+  putOver(text: string, from: number, to: number): void {
+    const { starts, ends, origin } = this.#source;
+    this.#putRange(text, starts === null ? origin + from : starts[from], ends === null ? origin + to : ends[to - 1]);
+  }
+
+  finish(): AlignedText {
+    return {
+      text: this.#text,
+      starts: this.#starts.subarray(0, this.#length),
+      ends: this.#ends.subarray(0, this.#length),
+      origin: this.#source.origin,
+    };
+  }
+
+  #putRange(text: string, start: number, end: number): void {
+    this.#reserve(text.length);
+    this.#text += text;
+    for (let i = 0; i < text.length; i++) {
+      this.#starts[this.#length] = start;
+      this.#ends[this.#length++] = end;
+    }
+  }
+
+  #reserve(units: number): void {
+    const needed = this.#length + units;
+    if (needed <= this.#starts.length) return;
+    const capacity = Math.max(needed, this.#starts.length * 2);
+    this.#starts = grown(this.#starts, capacity);
+    this.#ends = grown(this.#ends, capacity);
+  }
+}
+
+function grown(from: Int32Array, length: number): Int32Array {
+  const to = new Int32Array(length);
+  to.set(from);
+  return to;
+}
