@@ -6,7 +6,7 @@ import { describe, expect, test } from "vitest";
 import { readJson, repository } from "../support/fixtures";
 import { EXECUTABLE, FORMS, qkv, start, temporaryFolder } from "./run";
 
-const COMMANDS = ["generate", "inspect", "tokenize", "trace"];
+const COMMANDS = ["generate", "inspect", "tokenize", "detokenize", "trace"];
 
 /** The command lines below EXAMPLES. */
 function examplesOf(help: string): string[] {

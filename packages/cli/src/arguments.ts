@@ -9,7 +9,7 @@ import { UsageError } from "./errors";
 import { oneLine } from "./output";
 import { closest } from "./suggest";
 
-/** citty's definition of an argument, and whether a flag may be given more than once. */
+/** citty's definition of an argument, and whether it may be given more than once: a flag, or the last positional. */
 export type Definition = ArgDef & { readonly repeatable?: boolean };
 /** A command's arguments by name: positionals in their order, and flags. */
 export type Definitions = Readonly<Record<string, Definition>>;
@@ -36,6 +36,11 @@ export class Arguments<D extends Definitions = Definitions> {
   /** A positional, as it was given. */
   positional(name: keyof D & string): string | undefined {
     return this.#values.get(name)?.[0];
+  }
+
+  /** Every value of a repeatable positional. */
+  positionals(name: keyof D & string): readonly string[] {
+    return this.#values.get(name) ?? [];
   }
 
   /** Every value of a repeatable flag. */
@@ -119,11 +124,12 @@ export function readArguments<D extends Definitions>(definitions: D, rawArgs: re
       }
       values.set(token.name, [...(earlier ?? []), value]);
     } else if (token.kind === "positional") {
-      const name = positionals[position++]?.[0];
+      const last = positionals.at(-1);
+      const name = (positionals[position++] ?? (last?.[1].repeatable ? last : undefined))?.[0];
       if (name === undefined) {
         throw new UsageError(`unexpected argument "${oneLine(token.value)}" (put a text of several words in quotes)`);
       }
-      values.set(name, [token.value]);
+      values.set(name, [...(values.get(name) ?? []), token.value]);
     }
   }
   for (const [name, { required }] of positionals) {

@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import { defineCommand, runCommand } from "citty";
 import { readArguments } from "./arguments";
 import { type Command, cittyDefinition, helpText } from "./command";
+import { detokenizeCommand } from "./commands/detokenize";
 import { generateCommand } from "./commands/generate";
 import { inspectCommand } from "./commands/inspect";
 import { tokenizeCommand } from "./commands/tokenize";
@@ -13,7 +14,13 @@ import { oneLine } from "./output";
 import { closest } from "./suggest";
 import { type Output, type Terminal, write } from "./terminal";
 
-const COMMANDS: readonly Command[] = [generateCommand, inspectCommand, tokenizeCommand, traceCommand];
+const COMMANDS: readonly Command[] = [
+  generateCommand,
+  inspectCommand,
+  tokenizeCommand,
+  detokenizeCommand,
+  traceCommand,
+];
 
 /** Exit codes; the last two as shells report a process that ended by SIGINT and SIGPIPE. */
 const EXIT = { done: 0, failure: 1, usage: 2, interrupted: 130, outputClosed: 141 };

@@ -1,5 +1,9 @@
 /** Loading models and running them. */
 
+export { ChatTemplateError } from "./chat/errors";
+export { loadChatTemplate } from "./chat/load";
+export { type ChatMessage, type ChatOptions, ChatTemplate } from "./chat/template";
+export { type ApplyChatTemplateOptions, ChatTemplates } from "./chat/templates";
 export { summarizeTaps, type Tensor } from "./decoder/capture";
 export {
   Decoder,

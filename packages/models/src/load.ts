@@ -69,6 +69,7 @@ export async function load(source: SourceLike, options: LoadOptions = {}): Promi
         kernels: made,
         tokenizer: files.tokenizer,
         tokenizerProblem: files.tokenizerProblem,
+        chat: files.chat,
         endIds: files.endIds.filter((id) => id < network.vocabSize),
         contextLength: contextLength ?? Math.min(network.maxPositions, DEFAULT_CONTEXT),
       });

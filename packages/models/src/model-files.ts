@@ -2,6 +2,7 @@
 
 import { checkOptions } from "@qkv/core";
 import { Tokenizer, UnsupportedTokenizerError } from "@qkv/tokenize";
+import { type FoundChatTemplates, findChatTemplates, folderChatTemplates, ggufChatTemplates } from "./chat/files";
 import { JsonConfig } from "./config/json-config";
 import { ModelFileError } from "./errors";
 import type { CheckedSource } from "./files/checked";
@@ -41,6 +42,8 @@ export interface ModelFiles {
   readonly tokenizer: Tokenizer | null;
   /** Why there is no tokenizer; null if there is one. */
   readonly tokenizerProblem: string | null;
+  /** How chats are written for it, or why that is not known. */
+  readonly chat: FoundChatTemplates;
   /** Tokens that end a text. */
   readonly endIds: readonly number[];
 }
@@ -77,7 +80,7 @@ function folderOf(file: string): string {
 }
 
 /** The model of a folder: Hugging Face's, or the only GGUF or llama2.c file. */
-async function findModel(files: CheckedSource): Promise<string> {
+export async function findModel(files: CheckedSource): Promise<string> {
   if (await files.exists(CONFIG)) return CONFIG;
   const names = (await files.list()) ?? [];
   const found = names.filter((name) => name.endsWith(".gguf"));
@@ -123,7 +126,8 @@ async function identifyFolder(
       const name = folder + TOKENIZER;
       return (await files.exists(name)) ? readTokenizerFile(files, name, null) : `there is no ${name}`;
     });
-    return { architecture, model, checkpoint: { files, file: path, tensors }, ...tokenizer, endIds };
+    const chat = await findChatTemplates(() => folderChatTemplates(files, folder));
+    return { architecture, model, checkpoint: { files, file: path, tensors }, ...tokenizer, chat, endIds };
   };
   return { format: "safetensors", architecture, tensors, parse };
 }
@@ -165,7 +169,8 @@ async function identifyGguf(files: CheckedSource, file: string, choice: FileChoi
     const tokenizer = await readTokenizer(choice, null, async () => ggufTokenizer(gguf, file));
     const endIds = ["tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id"].flatMap((key) => json.tokenIds(key));
     const tensors = model.tensors ?? gguf.tensors;
-    return { architecture, model, checkpoint: { files, file, tensors }, ...tokenizer, endIds };
+    const chat = await findChatTemplates(async () => ggufChatTemplates(gguf, file));
+    return { architecture, model, checkpoint: { files, file, tensors }, ...tokenizer, chat, endIds };
   };
   return { format: "gguf", architecture, tensors: gguf.tensors, parse };
 }
@@ -190,7 +195,8 @@ async function identifyLlama2c(files: CheckedSource, file: string, choice: FileC
     const tensors = model.tensors ?? llama2c.tensors;
     // run.c stops at <s> (1), which separates the texts that such models were trained on; </s> is 2.
     const endIds = [1, 2].filter((id) => id < vocabSize);
-    return { architecture: "llama", model, checkpoint: { files, file, tensors }, ...tokenizer, endIds };
+    const chat = await findChatTemplates(async () => "llama2.c files hold none");
+    return { architecture: "llama", model, checkpoint: { files, file, tensors }, ...tokenizer, chat, endIds };
   };
   return { format: "llama2.c", architecture: "llama", tensors: llama2c.tensors, parse };
 }

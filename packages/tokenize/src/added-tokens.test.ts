@@ -2,7 +2,7 @@
 
 import { expect, test } from "vitest";
 import { type AddedToken, AddedTokens } from "./added-tokens";
-import type { Normalizer } from "./normalizer";
+import type { Normalizer } from "./normalizers/normalizer";
 
 const PLAIN = { singleWord: false, lstrip: false, rstrip: false, normalized: false, special: false };
 
@@ -16,7 +16,7 @@ function split(
     normalizer ?? null,
     "t.json",
   );
-  return added.split(text).map((piece) => (piece.type === "Token" ? piece.id : piece.text));
+  return added.split(text).map((piece) => (piece.type === "Token" ? piece.id : piece.text.text));
 }
 
 test("leftmost, then longest", () => {
@@ -41,7 +41,7 @@ test("white space is Unicode's, and belongs to the first token that takes it", (
 });
 
 test("normalized tokens are found in the normalized text, in normalized form", () => {
-  const normalizer: Normalizer = { type: "Replace", pattern: "A", content: "a" };
+  const normalizer: Normalizer = { type: "Replace", pattern: { type: "String", string: "A" }, content: "a" };
   expect(split("xABAy", [{ content: "AB", normalized: true }, { content: "A" }], normalizer)).toEqual([
     "x",
     1,
@@ -58,7 +58,7 @@ test("a run of white space that a million tokens claim is walked once", () => {
 });
 
 test("the normalized form of a token is limited too, and so is the length of all forms together", () => {
-  const grow: Normalizer = { type: "Replace", pattern: "a", content: "b".repeat(64) };
+  const grow: Normalizer = { type: "Replace", pattern: { type: "String", string: "a" }, content: "b".repeat(64) };
   expect(split("aaaa", [{ content: "aaaa", normalized: true }], grow)).toEqual([0]);
   expect(() => split("", [{ content: "aaaaa", normalized: true }], grow)).toThrow(
     "t.json: added token 0: expected at most 256 characters in its normalized form, got 320",
@@ -68,7 +68,7 @@ test("the normalized form of a token is limited too, and so is the length of all
   expect(split("y", long(10_000))).toEqual(["y"]);
   expect(() => split("", long(10_001))).toThrow(/added token 10000: expected at most 2000000 characters in all/);
   // What the normalizer takes away has been worked on all the same.
-  const drop: Normalizer = { type: "Replace", pattern: "x", content: "" };
+  const drop: Normalizer = { type: "Replace", pattern: { type: "String", string: "x" }, content: "" };
   expect(() =>
     split(
       "",

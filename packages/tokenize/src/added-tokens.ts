@@ -5,7 +5,9 @@
 
 import { TokenizerFileError } from "./errors";
 import { MAX_ADDED_TOKEN_LENGTH, MAX_ADDED_TOKENS_LENGTH } from "./limits";
-import { type Normalizer, normalize } from "./normalizer";
+import { type Normalizer, normalize } from "./normalizers/normalizer";
+import { type AlignedText, alignedText, sliceAligned } from "./text/aligned-text";
+import { whiteSpace, wordCharacters } from "./text/characters";
 
 export interface AddedToken {
   readonly id: number;
@@ -21,10 +23,10 @@ export interface AddedToken {
   readonly special: boolean;
 }
 
-/** A piece of the text: an added token's id, or normalized text for the model. */
+/** A piece of the user's text: an added token with the text that it matched, or normalized text for the model. */
 export type TextPiece =
-  | { readonly type: "Token"; readonly id: number }
-  | { readonly type: "Text"; readonly text: string; readonly atStart: boolean };
+  | { readonly type: "Token"; readonly id: number; readonly text: AlignedText }
+  | { readonly type: "Text"; readonly text: AlignedText };
 
 export class AddedTokens {
   readonly #normalizer: Normalizer | null;
@@ -42,7 +44,7 @@ export class AddedTokens {
         const at = `added token ${token.id}`;
         throw new TokenizerFileError({ file, at, expected: `at most ${max} characters ${what}`, got: `${length}` });
       };
-      const form = token.normalized ? normalize(normalizer, token.content) : token.content;
+      const form = token.normalized ? normalize(normalizer, alignedText(token.content)).text : token.content;
       check(form.length, MAX_ADDED_TOKEN_LENGTH, "in its normalized form");
       // A form that the normalizer shortened has cost its full length.
       total += Math.max(form.length, token.content.length);
@@ -61,22 +63,15 @@ export class AddedTokens {
   split(text: string): TextPiece[] {
     const pieces: TextPiece[] = [];
     for (const outer of this.#raw.split(text)) {
+      const raw = alignedText(text, outer.start, outer.end);
       if (outer.id !== null) {
-        pieces.push({ type: "Token", id: outer.id });
+        pieces.push({ type: "Token", id: outer.id, text: raw });
         continue;
       }
-      const normalized = normalize(this.#normalizer, text.slice(outer.start, outer.end));
-      for (const inner of this.#normalized.split(normalized)) {
-        if (inner.id !== null) {
-          pieces.push({ type: "Token", id: inner.id });
-        } else {
-          const atStart = outer.start === 0 && inner.start === 0;
-          pieces.push({
-            type: "Text",
-            text: normalized.slice(inner.start, inner.end),
-            atStart,
-          });
-        }
+      const normalized = normalize(this.#normalizer, raw);
+      for (const inner of this.#normalized.split(normalized.text)) {
+        const part = sliceAligned(normalized, inner.start, inner.end);
+        pieces.push(inner.id === null ? { type: "Text", text: part } : { type: "Token", id: inner.id, text: part });
       }
     }
     return pieces;
@@ -109,8 +104,12 @@ interface Span {
 /** Finds a set of strings in a text: a trie over UTF-16 units. */
 class Matcher {
   readonly #root = newNode();
+  /** A bit for every UTF-16 unit that a token starts with. */
+  readonly #firstUnits = new Int32Array(0x10000 / 32);
 
   add(form: string, token: AddedToken): void {
+    const first = form.charCodeAt(0);
+    this.#firstUnits[first >> 5] |= 1 << (first & 31);
     let node = this.#root;
     for (let i = 0; i < form.length; i++) {
       const unit = form.charCodeAt(i);
@@ -138,8 +137,10 @@ class Matcher {
     /** End of the last span, and of the last run of white space taken: a run is walked once, however many tokens claim it. */
     let covered = 0;
     let runEnd = 0;
+    const firstUnits = this.#firstUnits;
     for (let at = 0; at < text.length; ) {
-      const match = this.#longestAt(text, at);
+      const unit = text.charCodeAt(at);
+      const match = (firstUnits[unit >> 5] >>> (unit & 31)) & 1 ? this.#longestAt(text, at) : null;
       if (match === null) {
         at++;
         continue;
@@ -150,8 +151,11 @@ class Matcher {
       // The search goes on behind the bare token even if that is refused, or takes white space beyond.
       at = matchEnd;
       if (token.singleWord && !standsAlone(text, start, end)) continue;
-      if (token.lstrip) while (start > covered && isSpace(text, start - 1)) start--;
-      start = Math.max(start, Math.min(covered, matchEnd));
+      // White space that the token before took is not taken twice, though it can be matched again (as in tokenizers).
+      if (token.lstrip) {
+        while (start > covered && isSpace(text, start - 1)) start--;
+        start = Math.max(start, Math.min(covered, matchEnd));
+      }
       if (token.rstrip) {
         if (runEnd <= end) for (runEnd = end; runEnd < text.length && isSpace(text, runEnd); ) runEnd++;
         end = runEnd;
@@ -177,16 +181,16 @@ class Matcher {
   }
 }
 
-/** Unicode's White_Space, not JavaScript's \s (which has U+FEFF and lacks U+0085). No such character is astral. */
+/** No white space is astral. */
 function isSpace(text: string, at: number): boolean {
-  return /\p{White_Space}/u.test(text[at]);
+  return whiteSpace.has(text.charCodeAt(at));
 }
 
-/** The class \w of Unicode TS #18, annex C, which Rust's regex uses. */
-const WORD = /[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}]/u;
-
 function standsAlone(text: string, start: number, end: number): boolean {
-  const before = start === 0 ? "" : (text.slice(Math.max(0, start - 2), start).match(/.$/su)?.[0] ?? "");
-  const behind = end === text.length ? "" : String.fromCodePoint(text.codePointAt(end) as number);
-  return !WORD.test(before) && !WORD.test(behind);
+  if (start > 0) {
+    const unit = text.charCodeAt(start - 1);
+    const before = (unit & 0xfc00) === 0xdc00 ? (text.codePointAt(start - 2) as number) : unit;
+    if (wordCharacters.has(before)) return false;
+  }
+  return end === text.length || !wordCharacters.has(text.codePointAt(end) as number);
 }

@@ -1,4 +1,4 @@
-/** The two errors of this package: a file that is broken, and a file that is sound but asks for what is not built. */
+/** The errors of this package: a file that is broken, one that asks for what is not built, a text that it cannot encode. */
 
 import { MAX_SHOWN_TEXT } from "./limits";
 
@@ -71,6 +71,24 @@ export class UnsupportedTokenizerError extends Error {
     this.component = component;
     this.value = value;
     this.supported = supported;
+  }
+}
+
+/**
+ * A text with a character or word that the vocabulary lacks, under a tokenizer that names no unknown token.
+ *
+ * @example
+ * try {
+ *   tokenizer.encode(text);
+ * } catch (error) {
+ *   if (error instanceof UnencodableTextError) console.error(error.message);
+ * }
+ */
+export class UnencodableTextError extends Error {
+  override readonly name = "UnencodableTextError";
+
+  constructor(problem: string) {
+    super(printable(problem));
   }
 }
 

@@ -170,6 +170,14 @@ export class JsonCursor {
     return value;
   }
 
+  /** One of the names in `values`, as what it stands for. */
+  oneOf<T>(values: Readonly<Record<string, T>>): T {
+    const { value } = this;
+    return typeof value === "string" && Object.hasOwn(values, value)
+      ? values[value]
+      : this.unsupported(Object.keys(values).join(", "));
+  }
+
   /** An option that we do not know may change every id: refuse it unless it is off. */
   onlyKeys(known: readonly string[]): void {
     for (const key of Object.keys(this.object())) {

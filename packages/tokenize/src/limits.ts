@@ -41,3 +41,53 @@ export const MAX_CACHED_PAIRS = 1 << 20;
 
 /** Symbols of a word for which memory is kept from one call to the next (24 bytes each); longer words give it back. */
 export const MAX_KEPT_SYMBOLS = 1 << 16;
+
+/** Longest chat template of a tokenizer_config.json in UTF-16 units; the longest known ones have about 20,000. */
+export const MAX_CHAT_TEMPLATE_LENGTH = 1 << 20;
+
+/** Most chat templates of a tokenizer_config.json; known ones have at most four. */
+export const MAX_CHAT_TEMPLATES = 256;
+
+/** Most words that a model remembers, and the longest of them in UTF-16 units: a few MB at worst. */
+export const MAX_CACHED_WORDS = 16_384;
+export const MAX_CACHED_WORD = 64;
+
+/** Largest length in an option of truncation or padding, and most parts that truncation cuts a text into. */
+export const MAX_LENGTH_OPTION = 2 ** 31 - 1;
+export const MAX_OVERFLOWING = 1 << 20;
+
+/** Longest piece of a Unigram vocabulary or sentencepiece model in UTF-16 units: sentencepiece trains at most 512 characters. */
+export const MAX_PIECE_LENGTH = 1024;
+
+/** Longest key or replacement of a charsmap in bytes (NFKC's longest has 33): bounds the look ahead and the growth. */
+export const MAX_CHARSMAP_TEXT = 192;
+
+/** Largest `max_input_chars_per_word` of a WordPiece model; known files say 100. */
+export const MAX_WORD_CHARS = 2 ** 31 - 1;
+
+/** Longest string or regular expression of a Split or Replace, in UTF-16 units; the longest we know of has 600. */
+export const MAX_REGEX_LENGTH = 4096;
+
+/** Deepest nesting of groups and classes in a regular expression: parsing, compiling and matching recurse this far. */
+export const MAX_REGEX_DEPTH = 32;
+
+/** Most instructions of a regular expression, after bounded repetitions are written out; the largest we know of has 200. */
+export const MAX_REGEX_PROGRAM = 4096;
+
+/** Most characters that one repetition may count, Oniguruma's own limit. */
+export const MAX_REGEX_REPEAT = 100_000;
+
+/** Most different properties in a regular expression: looking all of Unicode up takes 50 ms for each. */
+export const MAX_REGEX_PROPERTIES = 32;
+
+/** Most failures that one search remembers, a byte or four each. Only patterns that look far ahead in vain come near. */
+export const MAX_REGEX_MEMORY = 1 << 26;
+
+/** Longest piece of a FixedLength pre-tokenizer, far above any text. */
+export const MAX_FIXED_LENGTH = 2 ** 31 - 1;
+
+/** Largest tokenizer file: the largest tokenizer.json in use are about 35 MB. */
+export const MAX_FILE_BYTES = 256 * 1024 * 1024;
+
+/** Largest charsmap in GGUF metadata; NFKC's has 240 kB. */
+export const MAX_CHARSMAP_BYTES = 1 << 24;

@@ -2,8 +2,12 @@
 
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { readFixture, stories, texts } from "../fixtures/load";
+import { awkwardTexts, fixtureJson } from "../../../tests/support/tokenizer-fixtures";
+import { stories } from "../fixtures/load";
+
 import { Tokenizer } from "./tokenizer";
+
+const { texts } = awkwardTexts();
 
 const forms = {
   "llama2.c": Tokenizer.fromLlama2c(stories.llama2c(), { vocabSize: 512 }),
@@ -87,7 +91,14 @@ describe.each(everyForm)("stories260K from %s", (kind, tokenizer) => {
     expect(() => tokenizer.encode(wrong(3))).toThrow(TypeError);
     expect(() => tokenizer.encode("a", wrong({ addSpecialToken: true }))).toThrow(/unknown option "addSpecialToken"/);
     expect(() => tokenizer.encode("a", wrong({ addSpecialTokens: 1 }))).toThrow(TypeError);
-    expect(() => tokenizer.encode("a", wrong(null))).toThrow(TypeError);
+    expect(() => tokenizer.encode("a", wrong(1))).toThrow(TypeError);
+    expect(() => tokenizer.encode("a", "b", wrong({ pair: "b" }))).toThrow(/unknown option "pair"/);
+    expect(() => tokenizer.encode("a", { offsets: wrong("bytes") })).toThrow(/"utf16" or "codePoints"/);
+    expect(() => tokenizer.encode("a", { truncation: wrong({ length: 1 }) })).toThrow(/unknown option "length"/);
+    expect(() => tokenizer.encode("a", { truncation: { maxLength: -1 } })).toThrow(RangeError);
+    expect(() => tokenizer.encode("a", { padding: wrong({ side: "left" }) })).toThrow(/unknown option "side"/);
+    expect(() => tokenizer.encodeBatch(wrong("a"))).toThrow(TypeError);
+    expect(() => tokenizer.encodeBatch(["a", wrong(2)])).toThrow(/text 1/);
     expect(() => tokenizer.decode([1], wrong({ skip: 1 }))).toThrow(/unknown option "skip"/);
     expect(() => tokenizer.decode(wrong("1"))).toThrow(TypeError);
     for (const id of [-1, 512, 1.5, Number.NaN, Number.POSITIVE_INFINITY, wrong("1"), wrong(undefined)]) {
@@ -103,7 +114,7 @@ describe.each(everyForm)("stories260K from %s", (kind, tokenizer) => {
 
 describe("the three forms beside each other", () => {
   const load = (name: string): Map<string, { ids: number[]; decode: string }> =>
-    new Map((readFixture(`${name}.expected.json`) as Expected).encodings.map((golden) => [golden.text, golden]));
+    new Map((fixtureJson("real", `${name}.json`) as Expected).encodings.map((golden) => [golden.text, golden]));
 
   test("GGUF gives sentencepiece's ids and text for every text", () => {
     for (const [name, { ids, decode }] of load("gguf_stories260k")) {

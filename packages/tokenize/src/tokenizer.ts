@@ -1,28 +1,34 @@
 /** The Tokenizer: text to ids and back, whatever file it came from. */
 
-import { AddedTokens } from "./added-tokens";
-import { DecodeStream } from "./decode-stream";
-import { openDecoder } from "./decoder";
-import { TextSink } from "./decoder-stages";
+import { DecodeStream } from "./decoders/decode-stream";
+import { openDecoder } from "./decoders/decoder";
+import { TextSink } from "./decoders/sink";
+import { type EncodeInput, type EncodeOptions, Encoder } from "./encoder";
+import type { Encoding } from "./encoding/encoding";
+import type { Padding } from "./encoding/padding";
+import type { Truncation } from "./encoding/truncation";
 import { describe } from "./errors";
 import { parseJson } from "./json";
-import { createModel, type Model } from "./models/model";
-import { checkId, checkIds, checkOptions } from "./options";
-import { postProcess } from "./post-processor";
-import { preTokenize } from "./pre-tokenizer";
-import { type GgufTokenizerMetadata, partsOfGguf } from "./sources/gguf";
+import { checkBytes, checkId, checkIds, checkOptions } from "./options";
+import { formatTokenizerJson } from "./save";
+import { detect, type TokenizerSource } from "./sources/detect";
+import { partsOfGguf } from "./sources/gguf";
+import type { GgufTokenizerMetadata } from "./sources/gguf-metadata";
 import { partsOfLlama2c } from "./sources/llama2c";
-import type { TokenizerParts } from "./sources/parts";
+import type { SourceKind, TokenizerParts } from "./sources/parts";
+import { partsOfSentencePiece } from "./sources/sentencepiece";
 import { partsOfTokenizerJson } from "./sources/tokenizer-json";
+import { partsOfVocabAndMerges, type VocabAndMergesOptions } from "./sources/vocab-and-merges";
+import { partsOfVocabTxt, type VocabTxtOptions } from "./sources/vocab-txt";
 
 export interface FileOptions {
   /** What messages call the file. */
   readonly file?: string;
 }
 
-export interface EncodeOptions {
-  /** Add what the source adds to a text, such as BOS in front. Default true. */
-  readonly addSpecialTokens?: boolean;
+export interface FromOptions extends FileOptions {
+  /** Calls off the reading of files. */
+  readonly signal?: AbortSignal;
 }
 
 export interface DecodeOptions {
@@ -35,12 +41,6 @@ export interface DecodeStreamOptions extends DecodeOptions {
   readonly prefix?: readonly number[];
 }
 
-export interface Encoding {
-  readonly ids: number[];
-  /** The vocabulary's string of each id, e.g. "\u2581Once" or "<0x0A>". */
-  readonly tokens: string[];
-}
-
 /**
  * Turns text into the ids that a model was trained on, and ids back into text. Immutable.
  *
@@ -50,32 +50,60 @@ export interface Encoding {
  * tokenizer.decode(ids); // "Once upon a time"
  */
 export class Tokenizer {
-  /** What it was made from: "tokenizer.json", "llama2.c" or "gguf". */
-  readonly kind: string;
+  /** What it was made from. */
+  readonly kind: SourceKind;
+  /** The files that it was made from, the first one holding the vocabulary. */
+  readonly files: readonly string[];
   /** Ids are 0 to vocabSize - 1. */
   readonly vocabSize: number;
-  /** Beginning and end of sequence where the source names them; null for tokenizer.json, which does not. */
+  /** Beginning and end of sequence, unknown, padding, where the source names them; a tokenizer.json alone does not. */
   readonly bosId: number | null;
   readonly eosId: number | null;
+  readonly unkId: number | null;
+  readonly padId: number | null;
+  /** What the file asks for by default, for `encode`'s options; it is not done unasked. */
+  readonly truncation: Required<Truncation> | null;
+  readonly padding: Required<Padding> | null;
   readonly #parts: TokenizerParts;
-  readonly #addedTokens: AddedTokens;
-  readonly #model: Model;
+  readonly #encoder: Encoder;
 
-  private constructor(parts: TokenizerParts, file: string) {
+  /** `file` is for messages. */
+  private constructor(parts: TokenizerParts, file: string, files: readonly string[] = [file]) {
+    this.files = files;
     this.#parts = parts;
-    this.#addedTokens = new AddedTokens(parts.addedTokens, parts.normalizer, file);
-    this.#model = createModel(parts.model);
+    this.#encoder = new Encoder(parts, file);
     this.kind = parts.kind;
     this.vocabSize = parts.vocabulary.size;
     this.bosId = parts.bosId;
     this.eosId = parts.eosId;
+    this.unkId = parts.unkId;
+    this.padId = parts.padId;
+    this.truncation = parts.truncation;
+    this.padding = parts.padding;
   }
 
   /**
-   * From Hugging Face's tokenizer.json, as text or parsed: a BPE model with or without byte fallback; normalizers
-   * Prepend, Replace; pre-tokenizer Metaspace; TemplateProcessing; decoders Replace, ByteFallback, Fuse, Strip, Metaspace.
+   * From whatever there is: the path (in Node) or address of a folder or file; a file's bytes or Blob; the text or parsed
+   * JSON of a tokenizer.json; files by name, or a function that reads them; a GGUF file's metadata. `kind` and `files` say
+   * what it took. In a folder, tokenizer.json goes before sentencepiece's .model, vocab.txt, vocab.json and tokenizer.bin,
+   * and tokenizer_config.json with its companions adds what transformers takes from it.
    *
-   * @throws TokenizerFileError for a broken file, UnsupportedTokenizerError for another component, naming it.
+   * @throws TokenizerFileError, UnsupportedTokenizerError
+   * @example
+   * const tokenizer = await Tokenizer.from("./t5-small");
+   * const same = await Tokenizer.from({ "spiece.model": bytes, "config.json": '{ "model_type": "t5" }' });
+   */
+  static async from(source: TokenizerSource, options: FromOptions = {}): Promise<Tokenizer> {
+    checkOptions("from", options, { file: "string", signal: "object" });
+    options.signal?.throwIfAborted();
+    const { parts, files } = await detect(source, options.file, options.signal);
+    return new Tokenizer(parts, files[0], files);
+  }
+
+  /**
+   * From Hugging Face's tokenizer.json, as text or parsed.
+   *
+   * @throws TokenizerFileError for a broken file, UnsupportedTokenizerError for a component that is not known, by name
    * @example
    * const tokenizer = Tokenizer.fromTokenizerJson(await (await fetch("tokenizer.json")).text());
    */
@@ -86,29 +114,84 @@ export class Tokenizer {
   }
 
   /**
-   * From llama2.c's tokenizer.bin, which does not say how many tokens it holds: that is in the model's header.
+   * From BERT's vocab.txt, a token a line, with the stages that transformers' BertTokenizer gives it. The file does not
+   * say whether the model is cased.
+   *
+   * @throws TokenizerFileError for a broken file, or one that lacks [UNK], [CLS] or [SEP]
+   * @example
+   * const tokenizer = Tokenizer.fromVocabTxt(readFileSync("vocab.txt", "utf8"), { lowercase: false });
+   */
+  static fromVocabTxt(text: string, options: VocabTxtOptions & FileOptions = {}): Tokenizer {
+    checkOptions("fromVocabTxt", options, {
+      ...{ lowercase: "boolean", stripAccents: "boolean or object", handleChineseChars: "boolean", file: "string" },
+      ...{ unkToken: "string", sepToken: "string", padToken: "string", clsToken: "string", maskToken: "string" },
+    });
+    if (typeof text !== "string") throw new TypeError(`fromVocabTxt: expected the text, got ${describe(text)}`);
+    const file = options.file ?? "vocab.txt";
+    return new Tokenizer(partsOfVocabTxt(text, options, file), file);
+  }
+
+  /**
+   * From GPT-2's vocab.json (text or parsed) and merges.txt, in the first release encoder.json and vocab.bpe; RoBERTa
+   * and BART use the same files.
+   *
+   * @throws TokenizerFileError for a broken file
+   * @example
+   * const tokenizer = Tokenizer.fromVocabAndMerges(vocabJson, mergesTxt, { roberta: true });
+   */
+  static fromVocabAndMerges(
+    vocab: string | Readonly<Record<string, number>>,
+    merges: string,
+    options: VocabAndMergesOptions = {},
+  ): Tokenizer {
+    checkOptions("fromVocabAndMerges", options, {
+      addPrefixSpace: "boolean",
+      specialTokens: "object",
+      roberta: "boolean",
+    });
+    if (typeof merges !== "string") {
+      throw new TypeError(`fromVocabAndMerges: expected the text of merges.txt, got ${describe(merges)}`);
+    }
+    const files = { vocab: "vocab.json", merges: "merges.txt" };
+    return new Tokenizer(partsOfVocabAndMerges(vocab, merges, options, files), files.vocab);
+  }
+
+  /**
+   * From a sentencepiece .model (Unigram or BPE): the ids of sentencepiece's own `encode`, to which nothing is added.
+   * What T5 adds comes with its folder: `Tokenizer.from`.
+   *
+   * @throws TokenizerFileError for a broken file, UnsupportedTokenizerError for a word or character model
+   * @example
+   * const tokenizer = Tokenizer.fromSentencePiece(readFileSync("spiece.model"));
+   */
+  static fromSentencePiece(bytes: Uint8Array, options: FileOptions = {}): Tokenizer {
+    checkOptions("fromSentencePiece", options, { file: "string" });
+    checkBytes("fromSentencePiece", bytes);
+    const file = options.file ?? "the .model";
+    return new Tokenizer(partsOfSentencePiece(bytes, file), file);
+  }
+
+  /**
+   * From llama2.c's tokenizer.bin, which does not say how many tokens it holds: that is in the model's header. Without
+   * `vocabSize` all that the file holds are taken.
    *
    * @throws TokenizerFileError for a broken file or another number of tokens.
    * @example
    * const tokenizer = Tokenizer.fromLlama2c(readFileSync("tok512.bin"), { vocabSize: 512 });
    */
-  static fromLlama2c(bytes: Uint8Array, options: FileOptions & { readonly vocabSize: number }): Tokenizer {
-    checkOptions("fromLlama2c", options, {
-      vocabSize: "number",
-      file: "string",
-    });
-    if (!(bytes instanceof Uint8Array)) {
-      throw new TypeError(`fromLlama2c: expected the file's bytes as a Uint8Array, got ${describe(bytes)}`);
+  static fromLlama2c(bytes: Uint8Array, options: FileOptions & { readonly vocabSize?: number } = {}): Tokenizer {
+    checkOptions("fromLlama2c", options, { vocabSize: "number", file: "string" });
+    checkBytes("fromLlama2c", bytes);
+    const { vocabSize = null, file = "tokenizer.bin" } = options;
+    if (vocabSize !== null && (!Number.isInteger(vocabSize) || vocabSize < 1)) {
+      throw new RangeError(`fromLlama2c: vocabSize must be a positive integer, got ${describe(vocabSize)}`);
     }
-    if (!Number.isInteger(options?.vocabSize) || options.vocabSize < 1) {
-      throw new RangeError(`fromLlama2c: vocabSize must be a positive integer, got ${describe(options?.vocabSize)}`);
-    }
-    const file = options.file ?? "tokenizer.bin";
-    return new Tokenizer(partsOfLlama2c(bytes, options.vocabSize, file), file);
+    return new Tokenizer(partsOfLlama2c(bytes, vocabSize, file), file);
   }
 
   /**
-   * From a GGUF file's metadata (`tokenizer.ggml.*`) with a "llama" vocabulary, as a map or a plain object.
+   * From a GGUF file's metadata (`tokenizer.ggml.*`) as a map or a plain object: vocabularies "llama", "gpt2" with its
+   * `pre` types, "bert" and "t5".
    *
    * @throws TokenizerFileError for broken metadata, UnsupportedTokenizerError for another kind of vocabulary.
    * @example
@@ -124,25 +207,36 @@ export class Tokenizer {
   }
 
   /**
-   * Ids and tokens of a text; an empty text has only what the source adds. Lone surrogates count as U+FFFD. Of the
-   * texts of special tokens ("</s>") only a tokenizer.json takes them for the token. Near-linear in time.
+   * Tokens of a text, or of a text and its pair; an empty text has only what the source adds. Lone surrogates count as
+   * U+FFFD. Near-linear in time.
    *
-   * @throws TypeError for a text that is no string or an unknown option.
+   * @throws TypeError for a text that is no string or an unknown option; RangeError for a truncation that cannot be done;
+   * UnencodableTextError where the text needs an unknown token that the source lacks
    * @example
    * tokenizer.encode("Hello").ids; // [1, 346, 306, 414]
    * tokenizer.encode("Hello", { addSpecialTokens: false }).ids; // [346, 306, 414]
+   * tokenizer.encode("Who?", "Me.").typeIds;
    */
-  encode(text: string, options: EncodeOptions = {}): Encoding {
-    checkOptions("encode", options, { addSpecialTokens: "boolean" });
-    if (typeof text !== "string") throw new TypeError(`encode: expected a string, got ${describe(text)}`);
-    const { preTokenizer, postProcessor, vocabulary } = this.#parts;
-    const bare: number[] = [];
-    for (const piece of this.#addedTokens.split(text.replace(/\p{Surrogate}/gu, "\uFFFD"))) {
-      if (piece.type === "Token") bare.push(piece.id);
-      else for (const word of preTokenize(preTokenizer, piece.text, piece.atStart)) this.#model.encode(word, bare);
-    }
-    const ids = [...postProcess(postProcessor, bare, options.addSpecialTokens ?? true)];
-    return { ids, tokens: ids.map((id) => vocabulary.tokenOf(id) as string) };
+  encode(text: string, options?: EncodeOptions): Encoding;
+  encode(text: string, pair?: string | null, options?: EncodeOptions): Encoding;
+  encode(text: string, pairOrOptions?: string | null | EncodeOptions, options?: EncodeOptions): Encoding {
+    const hasPair = typeof pairOrOptions === "string";
+    const given = hasPair || pairOrOptions === null || pairOrOptions === undefined ? options : pairOrOptions;
+    const input = hasPair ? ([text, pairOrOptions] as const) : text;
+    return this.#encoder.encode("encode", [input], given)[0];
+  }
+
+  /**
+   * `encode` for several texts (or [text, pair]), padded together where `padding` says so.
+   *
+   * @throws as `encode`
+   * @example
+   * const batch = tokenizer.encodeBatch(["a", "bc d"], { padding: true });
+   * batch.map((encoding) => encoding.attentionMask);
+   */
+  encodeBatch(inputs: readonly EncodeInput[], options?: EncodeOptions): Encoding[] {
+    if (!Array.isArray(inputs)) throw new TypeError(`encodeBatch: expected an array of texts, got ${describe(inputs)}`);
+    return this.#encoder.encode("encodeBatch", inputs, options);
   }
 
   /**
@@ -216,8 +310,22 @@ export class Tokenizer {
     return this.#parts.specialIds.has(id);
   }
 
+  /**
+   * The tokenizer as a tokenizer.json, which Hugging Face's library reads too.
+   *
+   * What came from a tokenizer.json says the same as it did. A sentencepiece model becomes the components that come
+   * nearest; docs of `Tokenizer.fromSentencePiece` say where they differ.
+   *
+   * @throws UnsupportedTokenizerError for a source that tokenizer.json cannot express
+   * @example
+   * await writeFile("tokenizer.json", tokenizer.save());
+   */
+  save(): string {
+    return JSON.stringify(formatTokenizerJson(this.#parts));
+  }
+
   #pieceOf(id: number, skipSpecialTokens: boolean): string | null {
     if (skipSpecialTokens && this.#parts.specialIds.has(id)) return null;
-    return this.#addedTokens.decodeForm(id) ?? this.#parts.vocabulary.tokenOf(id) ?? null;
+    return this.#encoder.decodeForm(id) ?? this.#parts.vocabulary.tokenOf(id) ?? null;
   }
 }

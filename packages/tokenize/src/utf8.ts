@@ -13,6 +13,11 @@ export function pushUtf8(code: number, bytes: number[]): void {
   }
 }
 
+/** How many bytes the code point takes in UTF-8. */
+export function utf8Length(code: number): number {
+  return code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+}
+
 /** Assembles bytes into characters as they come; refuses overlong forms, surrogates and what lies past U+10FFFF. */
 export class Utf8Assembler {
   /** Bytes that arrived without completing a character: 0 to 3. */

@@ -23,6 +23,16 @@ export class Vocabulary {
     return this.#tokens.length;
   }
 
+  /** The same with more tokens; an id that is taken already keeps its string. */
+  with(added: ReadonlyMap<string, number>): Vocabulary {
+    const tokens = [...this.#tokens];
+    for (const [token, id] of added) {
+      while (tokens.length <= id) tokens.push(undefined);
+      tokens[id] ??= token;
+    }
+    return new Vocabulary(tokens, this.#ids, new Map([...this.#addedIds, ...added]));
+  }
+
   idOf(token: string): number | undefined {
     return this.#addedIds.get(token) ?? this.#ids.get(token);
   }

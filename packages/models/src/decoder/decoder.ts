@@ -2,6 +2,9 @@
 
 import { checkInteger, checkOptions, exp, type KvCache } from "@qkv/core";
 import type { Tokenizer } from "@qkv/tokenize";
+import type { FoundChatTemplates } from "../chat/files";
+import type { ChatMessage } from "../chat/template";
+import type { ApplyChatTemplateOptions, ChatTemplates } from "../chat/templates";
 import { Generation, type GenerationLane, generateTokens } from "../generate/generate";
 import { type GenerateOptions, planGeneration } from "../generate/options";
 import { crossEntropy } from "../generate/sampling";
@@ -60,6 +63,7 @@ export interface DecoderParts {
   readonly tokenizer: Tokenizer | null;
   /** Why there is no tokenizer. */
   readonly tokenizerProblem: string | null;
+  readonly chat: FoundChatTemplates;
   /** Tokens that end a text. */
   readonly endIds: readonly number[];
   readonly contextLength: number;
@@ -82,6 +86,8 @@ export class Decoder {
   /** Its config, parsed; in camelCase. */
   readonly config: ModelConfig;
   readonly tokenizer: Tokenizer | null;
+  /** How chats are written for this model; null where its files do not say, or say it wrongly. */
+  readonly chatTemplates: ChatTemplates | null;
   /** Tokens that end a generation unless `stopIds` says otherwise. */
   readonly endIds: readonly number[];
   /** Most positions of a prompt, or of a generation without `maxNewTokens`. */
@@ -92,13 +98,15 @@ export class Decoder {
   readonly #network: DecoderNetwork;
   readonly #kernels: ModelKernels;
   readonly #tokenizerProblem: string | null;
+  readonly #chatTemplateProblem: string | null;
   readonly #caches: CachePool;
   readonly #scratches: ScratchPool<unknown>;
 
-  constructor({ network, kernels, tokenizerProblem, ...parts }: DecoderParts) {
+  constructor({ network, kernels, tokenizerProblem, chat, ...parts }: DecoderParts) {
     this.architecture = parts.architecture;
     this.config = parts.config;
     this.tokenizer = parts.tokenizer;
+    this.chatTemplates = chat.chatTemplates;
     this.endIds = parts.endIds;
     this.contextLength = parts.contextLength;
     this.vocabSize = network.vocabSize;
@@ -106,6 +114,7 @@ export class Decoder {
     this.#network = network;
     this.#kernels = kernels;
     this.#tokenizerProblem = tokenizerProblem;
+    this.#chatTemplateProblem = chat.chatTemplateProblem;
     this.#caches = new CachePool(network.arena, parts.contextLength, (capacity) => network.createCache(capacity));
     this.#scratches = new ScratchPool(network.arena, () => network.createScratch());
   }
@@ -189,6 +198,22 @@ export class Decoder {
     const positions = plan.maxNewTokens === null ? this.contextLength : ids.length + plan.maxNewTokens;
     const host = { tokenizer: this.tokenizer, acquire: () => this.#acquire(ids.length, positions) };
     return new Generation((finished) => generateTokens(host, ids, positions, plan, finished));
+  }
+
+  /**
+   * The text of a chat, by the model's own template. It holds the special tokens already: encode it with
+   * `addSpecialTokens: false` and generate from the ids.
+   *
+   * @throws ChatTemplateError where the template refuses the messages, cannot be read or fails; TypeError for wrong
+   *   options; Error for a model without a template
+   * @example
+   * const text = await model.applyChatTemplate([{ role: "user", content: "Hello" }], { addGenerationPrompt: true });
+   * const { ids } = model.tokenizer.encode(text, { addSpecialTokens: false });
+   * for await (const { text } of model.generate(ids)) process.stdout.write(text);
+   */
+  async applyChatTemplate(messages: readonly ChatMessage[], options: ApplyChatTemplateOptions = {}): Promise<string> {
+    if (this.chatTemplates !== null) return this.chatTemplates.apply(messages, options);
+    throw new Error(`applyChatTemplate: this model has no chat template: ${this.#chatTemplateProblem}`);
   }
 
   /** A cache for `run`, of at least `contextLength` positions. Give it back with `releaseCache`. */

@@ -1,12 +1,16 @@
 /**
- * Byte-pair encoding: characters (or the bytes of unknown ones) become ids, then neighbours merge in order of rank.
+ * Byte-pair encoding: characters or bytes become ids, then neighbours merge in order of rank.
  * Sennrich et al. 2016 (arXiv:1508.07909); with scores as ranks it is sentencepiece's BPE and llama2.c's rule.
  */
 
+import { UnencodableTextError } from "../errors";
 import { MAX_KEPT_SYMBOLS } from "../limits";
-import { pushUtf8, tokenOfByte } from "../utf8";
+import { unitOfByte } from "../text/byte-alphabet";
+import { pushUtf8, tokenOfByte, utf8Length } from "../utf8";
 import { MergeBuffer } from "./merge-buffer";
 import type { MergeTable } from "./merge-table";
+import type { Tokens } from "./tokens";
+import { WordCache } from "./word-cache";
 
 export interface BpeConfig {
   readonly type: "BPE";
@@ -18,92 +22,229 @@ export interface BpeConfig {
   readonly looseCharacters: readonly string[];
   /** Ids of the 256 byte tokens, -1 where there is none; null turns byte fallback off. */
   readonly byteIds: Int32Array | null;
-  /** For characters without bytes; null drops them, as Hugging Face's library does. */
-  readonly unkId: number | null;
+  /** The token for characters without a token or bytes; null drops them, as Hugging Face's library does. */
+  readonly unkToken: string | null;
   /** One unknown token for a run of unknown characters. */
   readonly fuseUnk: boolean;
   /** A word that is a token as a whole stays whole, whatever the merges say. */
   readonly ignoreMerges: boolean;
+  /** Put before every character of a word but the first, and behind its last, before they are looked up. */
+  readonly continuingSubwordPrefix: string;
+  readonly endOfWordSuffix: string;
 }
 
 /** A model ready to run: its config and its scratch memory. */
 export class Bpe {
   readonly #config: BpeConfig;
+  readonly #unkId: number | null;
   #buffer = new MergeBuffer();
-  /** Ids of ASCII characters, which most texts consist of, without a string for each. */
-  readonly #ascii: Int32Array;
+  readonly #cache = new WordCache();
+  readonly #byteCache = new WordCache();
+  /** Ids of the symbols of the 256 bytes in GPT-2's alphabet, or null if the vocabulary lacks one. */
+  readonly #alphabet: Int32Array | null;
+  /** UTF-16 units of the longest token: no longer word is one as a whole. */
+  readonly #longest: number;
+  /** Whether a symbol was dropped or moved, so that ranges no longer follow from the text: see `#reckon`. */
+  #isSkewed = false;
 
   constructor(config: BpeConfig) {
     this.#config = config;
-    this.#ascii = Int32Array.from({ length: 128 }, (_, code) => config.ids.get(String.fromCharCode(code)) ?? -1);
+    this.#unkId = config.unkToken === null ? null : (config.ids.get(config.unkToken) ?? -1);
+    let longest = 0;
+    for (const token of config.ids.keys()) longest = Math.max(longest, token.length);
+    this.#longest = longest;
+    const alphabet = Int32Array.from(
+      { length: 256 },
+      (_, byte) => config.ids.get(String.fromCharCode(unitOfByte[byte])) ?? -1,
+    );
+    const isPlain = config.continuingSubwordPrefix === "" && config.endOfWordSuffix === "";
+    this.#alphabet = isPlain && !alphabet.includes(-1) ? alphabet : null;
   }
 
-  /** Appends the ids of one word to `out`. Time n log n in the word's length. */
-  encode(word: string, out: number[]): void {
-    if (word === "") return;
-    const { ids, ignoreMerges, merges, vocabSize, looseCharacters, unkId } = this.#config;
-    if (ignoreMerges) {
-      const whole = ids.get(word);
-      if (whole !== undefined) {
-        out.push(whole);
-        return;
-      }
+  /** Whether `encodeBytes` can be used. */
+  get takesBytes(): boolean {
+    return this.#alphabet !== null;
+  }
+
+  /**
+   * Appends the tokens of the word `text.slice(start, end)`. Time n log n in the word's length.
+   *
+   * @throws UnencodableTextError if the unknown token is needed and not in the vocabulary
+   */
+  encode(text: string, start: number, end: number, out: Tokens): void {
+    const word = text.slice(start, end);
+    const isKept = this.#cache.takes(word.length);
+    if (isKept && this.#cache.replay(word, start, out)) return;
+    const from = out.length;
+    const isWhole = this.#config.ignoreMerges && word.length <= this.#longest;
+    const whole = isWhole ? this.#config.ids.get(word) : undefined;
+    if (whole !== undefined) {
+      out.push(whole, start, end);
+    } else {
+      this.#buffer.clear();
+      this.#isSkewed = false;
+      this.#load(word, start);
+      this.#finish(word, start, out);
     }
-    this.#load(word);
-    this.#buffer.merge(merges);
-    this.#buffer.forEach((id) => {
-      if (id < vocabSize) {
-        out.push(id);
-        return;
+    if (isKept) this.#cache.store(word, start, out, from);
+  }
+
+  /** As `encode`, for a word that stands for its UTF-8 bytes in GPT-2's alphabet. */
+  encodeBytes(text: string, start: number, end: number, out: Tokens): void {
+    const word = text.slice(start, end);
+    const isKept = this.#byteCache.takes(word.length);
+    if (isKept && this.#byteCache.replay(word, start, out)) return;
+    const from = out.length;
+    const isWhole = this.#config.ignoreMerges && word.length <= this.#longest;
+    const whole = isWhole ? this.#config.ids.get(spelled(word)) : undefined;
+    if (whole !== undefined) {
+      out.push(whole, start, end);
+    } else {
+      const alphabet = this.#alphabet as Int32Array;
+      const bytes: number[] = [];
+      this.#buffer.clear();
+      for (let at = 0; at < word.length; ) {
+        const code = word.codePointAt(at) as number;
+        const width = code > 0xffff ? 2 : 1;
+        if (code < 0x80) {
+          this.#buffer.push(alphabet[code], start + at, start + at + 1);
+        } else {
+          bytes.length = 0;
+          pushUtf8(code, bytes);
+          for (const byte of bytes) this.#buffer.push(alphabet[byte], start + at, start + at + width);
+        }
+        at += width;
       }
-      const code = looseCharacters[id - vocabSize].codePointAt(0) as number;
-      const bytes = this.#bytesOf(code);
-      if (bytes !== null) out.push(...bytes);
-      else if (unkId !== null) out.push(unkId);
+      this.#isSkewed = false;
+      this.#finish(word, start, out);
+    }
+    if (isKept) this.#byteCache.store(word, start, out, from);
+  }
+
+  /** Merges what is loaded and appends what is left. */
+  #finish(word: string, start: number, out: Tokens): void {
+    const { merges, vocabSize, looseCharacters } = this.#config;
+    if (this.#isSkewed) this.#reckon(word, start);
+    this.#buffer.merge(merges);
+    this.#buffer.forEach((id, from, to) => {
+      if (id >= vocabSize) this.#pushLoose(looseCharacters[id - vocabSize], from, to, out);
+      else out.push(id, from, to);
     });
     if (this.#buffer.capacity > MAX_KEPT_SYMBOLS) this.#buffer = new MergeBuffer();
   }
 
-  #load(word: string): void {
-    const { ids, unkId, fuseUnk } = this.#config;
-    const buffer = this.#buffer;
-    buffer.clear();
-    // Bytes do not end a run of unknowns (in tokenizers' BPE too): the unknown token comes behind them.
-    let pendingUnk = false;
-    for (let at = 0; at < word.length; ) {
-      const code = word.codePointAt(at) as number;
-      const width = code > 0xffff ? 2 : 1;
-      const id = code < 128 ? this.#ascii[code] : (ids.get(word.slice(at, at + width)) ?? -1);
-      at += width;
-      if (id >= 0) {
-        if (pendingUnk) buffer.push(unkId as number);
-        pendingUnk = false;
-        buffer.push(id);
-        continue;
-      }
-      const bytes = this.#bytesOf(code);
-      if (bytes !== null) {
-        for (const byte of bytes) buffer.push(byte);
-      } else if (unkId !== null) {
-        if (pendingUnk && !fuseUnk) buffer.push(unkId);
-        pendingUnk = true;
-      }
-    }
-    if (pendingUnk) buffer.push(unkId as number);
+  /** A character that merged into nothing: its bytes, or the unknown token. */
+  #pushLoose(character: string, from: number, to: number, out: Tokens): void {
+    const bytes = this.#bytesOf(character);
+    if (bytes !== null) for (const id of bytes) out.push(id, from, to);
+    else if (this.#config.unkToken !== null) out.push(this.#unk(), from, to);
   }
 
-  /** Ids of a character's bytes, or null unless every one of them has a token. */
-  #bytesOf(code: number): number[] | null {
+  #load(word: string, start: number): void {
+    const { ids, unkToken, fuseUnk, continuingSubwordPrefix, endOfWordSuffix } = this.#config;
+    const buffer = this.#buffer;
+    // Bytes do not end a run of unknowns (in tokenizers' BPE too): the unknown token comes behind them.
+    let unkStart = -1;
+    let unkEnd = -1;
+    const flush = (): void => {
+      if (unkStart !== -1) buffer.push(this.#unk(), start + unkStart, start + unkEnd);
+      unkStart = -1;
+    };
+    for (let at = 0; at < word.length; ) {
+      const code = word.codePointAt(at) as number;
+      const next = at + (code > 0xffff ? 2 : 1);
+      let symbol = word.slice(at, next);
+      if (at > 0) symbol = continuingSubwordPrefix + symbol;
+      if (next === word.length) symbol += endOfWordSuffix;
+      const id = ids.get(symbol);
+      if (id !== undefined) {
+        flush();
+        buffer.push(id, start + at, start + next);
+      } else {
+        const bytes = this.#bytesOf(symbol);
+        if (bytes !== null) {
+          if (unkStart !== -1 || bytes.length !== utf8Length(code)) this.#isSkewed = true;
+          for (const byte of bytes) buffer.push(byte, start + at, start + next);
+        } else if (unkToken === null) {
+          this.#isSkewed = true;
+        } else {
+          if (unkStart !== -1 && !fuseUnk) flush();
+          if (unkStart === -1) unkStart = at;
+          unkEnd = next;
+        }
+      }
+      at = next;
+    }
+    flush();
+  }
+
+  /**
+   * Gives the symbols the ranges that tokenizers gives them where a character was dropped or moved: it lays their
+   * lengths in bytes end to end from the start of the word, wherever they were.
+   */
+  #reckon(word: string, start: number): void {
+    const symbols: [id: number, bytes: number][] = [];
+    let previousStart = -1;
+    this.#buffer.forEach((id, from, to) => {
+      const isByte =
+        this.#config.byteIds?.includes(id) === true && !this.#config.ids.has(word.slice(from - start, to - start));
+      symbols.push([id, isByte ? 1 : utf8LengthOf(word.slice(from - start, to - start))]);
+      previousStart = from;
+    });
+    if (previousStart === -1) return;
+    /** Start and end of the character that holds each byte. */
+    const starts: number[] = [];
+    const ends: number[] = [];
+    for (let at = 0; at < word.length; ) {
+      const code = word.codePointAt(at) as number;
+      const next = at + (code > 0xffff ? 2 : 1);
+      for (let left = utf8Length(code); left > 0; left--) {
+        starts.push(start + at);
+        ends.push(start + next);
+      }
+      at = next;
+    }
+    this.#buffer.clear();
+    let byte = 0;
+    for (const [id, bytes] of symbols) {
+      const last = Math.min(byte + bytes, ends.length) - 1;
+      this.#buffer.push(id, starts[Math.min(byte, starts.length - 1)], ends[last]);
+      byte += bytes;
+    }
+  }
+
+  #unk(): number {
+    if (this.#unkId !== null && this.#unkId >= 0) return this.#unkId;
+    throw new UnencodableTextError(
+      `the unknown token ${JSON.stringify(this.#config.unkToken)} is not in the vocabulary`,
+    );
+  }
+
+  /** Ids of a text's bytes, or null unless every one of them has a token. */
+  #bytesOf(text: string): number[] | null {
     const { byteIds } = this.#config;
     if (byteIds === null) return null;
     const bytes: number[] = [];
-    pushUtf8(code, bytes);
+    for (const character of text) pushUtf8(character.codePointAt(0) as number, bytes);
     for (let i = 0; i < bytes.length; i++) {
       bytes[i] = byteIds[bytes[i]];
       if (bytes[i] < 0) return null;
     }
     return bytes;
   }
+}
+
+/** A word in GPT-2's alphabet. */
+function spelled(word: string): string {
+  const bytes: number[] = [];
+  for (const character of word) pushUtf8(character.codePointAt(0) as number, bytes);
+  return String.fromCharCode(...bytes.map((byte) => unitOfByte[byte]));
+}
+
+function utf8LengthOf(text: string): number {
+  let length = 0;
+  for (const character of text) length += utf8Length(character.codePointAt(0) as number);
+  return length;
 }
 
 /** Ids of `<0x00>` to `<0xFF>`, -1 where the vocabulary lacks one. */

@@ -77,6 +77,15 @@ export class MergeTable {
     return rank === NO_MERGE ? -1 : stored;
   }
 
+  /** The pairs in order of rank; null for a table of scores, which holds only the pairs that were looked up. */
+  list(): [left: number, right: number][] | null {
+    if (this.#lookUp !== null) return null;
+    const cells: number[] = [];
+    for (let cell = 0; cell < this.#cells.length; cell += CELL) if (this.#cells[cell] !== EMPTY) cells.push(cell);
+    cells.sort((a, b) => this.#cells[a + 2] - this.#cells[b + 2]);
+    return cells.map((cell) => [this.#cells[cell], this.#cells[cell + 1]]);
+  }
+
   rankAt(cell: number): number {
     return this.#cells[cell + 2];
   }

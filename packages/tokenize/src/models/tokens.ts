@@ -1,3 +1,5 @@
+import { grown } from "../memory";
+
 /** What a model finds in the words of a text: ids, and which part of the text each one covers. */
 export class Tokens {
   ids = new Int32Array(64);
@@ -22,14 +24,8 @@ export class Tokens {
   }
 
   #grow(): void {
-    this.ids = grown(this.ids);
-    this.starts = grown(this.starts);
-    this.ends = grown(this.ends);
+    this.ids = grown(this.ids, this.length * 2);
+    this.starts = grown(this.starts, this.length * 2);
+    this.ends = grown(this.ends, this.length * 2);
   }
-}
-
-function grown(from: Int32Array): Int32Array {
-  const to = new Int32Array(from.length * 2);
-  to.set(from);
-  return to;
 }

@@ -1,225 +1,96 @@
 /**
- * A GGUF file's metadata with `tokenizer.ggml.model` = "llama": a sentencepiece BPE vocabulary as llama.cpp stores it.
- * Keys: github.com/ggml-org/ggml docs/gguf.md; defaults and token types: llama.cpp's llama-vocab.cpp and llama.h.
+ * A GGUF file's metadata. Keys: github.com/ggml-org/ggml docs/gguf.md; defaults: llama.cpp's llama-vocab.cpp.
  */
 
-import type { AddedToken } from "../added-tokens";
-import type { Decoder } from "../decoder";
-import { describe, TokenizerFileError, UnsupportedTokenizerError } from "../errors";
-import { isWellFormed } from "../json";
-import { MAX_ADDED_TOKEN_LENGTH, MAX_VOCAB_SIZE } from "../limits";
-import { byteTokenIds } from "../models/bpe";
-import { MergeTable } from "../models/merge-table";
-import type { TemplatePiece } from "../post-processor";
-import { Vocabulary } from "../vocabulary";
+import { UnsupportedTokenizerError } from "../errors";
+import { MAX_CHARSMAP_BYTES } from "../limits";
+import { byteOfToken } from "../utf8";
+import { partsOfGgufBert } from "./gguf-bert";
+import { partsOfGgufGpt2 } from "./gguf-gpt2";
+import { GgufMetadata, type GgufTokenizerMetadata } from "./gguf-metadata";
 import type { TokenizerParts } from "./parts";
-
-/** A GGUF file's metadata: keys such as `tokenizer.ggml.tokens`, values as plain JavaScript values or typed arrays. */
-export type GgufTokenizerMetadata = ReadonlyMap<string, unknown> | Readonly<Record<string, unknown>>;
-
-/** `token_type` values. */
-const UNKNOWN = 2;
-const CONTROL = 3;
-const USER_DEFINED = 4;
-const BYTE = 6;
-
-const SPACE = "\u2581";
+import { BYTE, CONTROL, NORMAL, partsOfSentencePieceModel, UNKNOWN } from "./sentencepiece";
 
 export function partsOfGguf(metadata: GgufTokenizerMetadata, file: string): TokenizerParts {
-  const source = new Metadata(metadata, file);
+  const source = new GgufMetadata(metadata, file);
   const model = source.get("model");
-  if (model === undefined) source.fail("model", "a string", model);
-  if (model !== "llama") {
-    const component = "tokenizer.ggml.model";
-    throw new UnsupportedTokenizerError({
-      file,
-      component,
-      value: model,
-      supported: '"llama"',
-    });
+  switch (model) {
+    case undefined:
+      return source.fail("model", "a string", model);
+    case "llama":
+      return partsOfPieces(source, "bpe", { bos: true, eos: false }, { bos: 1, eos: 2, unk: 0 });
+    case "t5":
+      return partsOfPieces(source, "unigram", { bos: false, eos: true }, { bos: null, eos: 1, unk: 2 });
+    case "gpt2":
+      return partsOfGgufGpt2(source);
+    case "bert":
+      return partsOfGgufBert(source);
+    default:
+      throw new UnsupportedTokenizerError({
+        file,
+        component: "tokenizer.ggml.model",
+        value: model,
+        supported: "llama, gpt2, bert, t5",
+      });
   }
-  const tokens = source.tokens();
-  const scores = source.numbers("scores", tokens.length);
-  const types = source.has("token_type") ? source.numbers("token_type", tokens.length) : null;
-  const bosId = source.id("bos_token_id", 1, tokens.length);
-  const eosId = source.id("eos_token_id", 2, tokens.length);
-  const unkId = source.id("unknown_token_id", 0, tokens.length);
-  const addSpacePrefix = source.flag("add_space_prefix", true);
+}
 
-  const specialIds = new Set([bosId, eosId, unkId].filter((id) => id !== null));
-  const allIds = new Map<string, number>();
-  for (const [id, token] of tokens.entries()) {
-    allIds.set(token, id);
-    if (types?.[id] === CONTROL || types?.[id] === UNKNOWN) specialIds.add(id);
-  }
-  const byteIds = byteTokenIds((token) => allIds.get(token));
-  const notText = new Set([...specialIds, ...byteIds]);
-
-  // Control and byte tokens never come from a text's letters (sentencepiece); user-defined ones are found as they stand.
-  const addedTokens: AddedToken[] = [];
-  const textIds = new Map<string, number>();
-  const texts: (string | null)[] = [];
-  for (const [id, token] of tokens.entries()) {
-    const isText = token !== "" && !notText.has(id) && types?.[id] !== BYTE;
-    texts.push(isText ? token : null);
-    // Of equal tokens the last one counts, as in llama.cpp.
-    if (isText) textIds.set(token, id);
-    if (isText && types?.[id] === USER_DEFINED) addedTokens.push(source.userDefined(id, token));
-  }
-  const looseCharacters = addLooseCharacters(texts, textIds, tokens.length);
-  const decoders: Decoder[] = [{ type: "Replace", pattern: SPACE, content: " " }];
-  if (addSpacePrefix) decoders.push({ type: "StripDummyPrefix" });
-  decoders.push({ type: "ByteFallback", invalid: "each" });
-  const escapeSpaces = { type: "Replace", pattern: " ", content: SPACE } as const;
+/** A sentencepiece model as llama.cpp's converter stores it: pieces, scores and types, which are sentencepiece's own. */
+function partsOfPieces(
+  source: GgufMetadata,
+  type: "bpe" | "unigram",
+  added: { bos: boolean; eos: boolean },
+  defaults: { bos: number | null; eos: number; unk: number },
+): TokenizerParts {
+  const pieces = source.tokens();
+  const scores = source.numbers("scores", pieces.length);
+  const given = source.has("token_type") ? source.numbers("token_type", pieces.length) : null;
+  const bosId =
+    defaults.bos === null
+      ? source.idOrNull("bos_token_id", pieces.length)
+      : source.id("bos_token_id", defaults.bos, pieces.length);
+  const eosId = source.id("eos_token_id", defaults.eos, pieces.length);
+  const unkId = source.id("unknown_token_id", defaults.unk, pieces.length);
+  if (unkId === null) source.fail("unknown_token_id", "an id", null);
+  const types = Uint8Array.from(pieces, (piece, id) => {
+    const value = given?.[id] ?? NORMAL;
+    if (value < NORMAL || value > BYTE) source.fail(`token_type[${id}]`, `${NORMAL} to ${BYTE}`, value);
+    if (id === unkId) return UNKNOWN;
+    if (id === bosId || id === eosId) return CONTROL;
+    // Only one piece is the unknown one, an empty one is none, and what looks like a byte is one.
+    if (value === UNKNOWN || piece === "") return CONTROL;
+    return byteOfToken(piece) >= 0 ? BYTE : value;
+  });
+  const charsmap = source.bytes("precompiled_charsmap", MAX_CHARSMAP_BYTES) ?? new Uint8Array(0);
+  const parts = partsOfSentencePieceModel(
+    {
+      type,
+      pieces,
+      scores: Float64Array.from(scores),
+      types,
+      unkId: unkId as number,
+      byteFallback: types.includes(BYTE),
+      whitespaceAsSuffix: false,
+      bosPiece: bosId === null ? "" : pieces[bosId],
+      eosPiece: eosId === null ? "" : pieces[eosId],
+      padPiece: "",
+      unkSurface: " \u2047 ",
+      normalizer: {
+        charsmap,
+        addDummyPrefix: source.flag("add_space_prefix", true),
+        removeExtraWhitespaces: source.flag("remove_extra_whitespaces", false),
+        escapeWhitespaces: true,
+      },
+    },
+    source.file,
+  );
   return {
+    ...parts,
     kind: "gguf",
-    vocabulary: new Vocabulary(tokens, allIds),
-    addedTokens,
-    normalizer: addSpacePrefix
-      ? {
-          type: "Sequence",
-          normalizers: [{ type: "Prepend", prepend: SPACE }, escapeSpaces],
-        }
-      : escapeSpaces,
-    preTokenizer: null,
-    model: {
-      type: "BPE",
-      ids: textIds,
-      merges: MergeTable.fromScores({ texts, ids: textIds, scores }),
-      vocabSize: tokens.length,
-      looseCharacters,
-      byteIds,
-      unkId,
-      fuseUnk: true,
-      ignoreMerges: false,
-    },
-    postProcessor: {
-      type: "TemplateProcessing",
-      single: source.template(bosId, eosId),
-    },
-    decoder: { type: "Sequence", decoders },
-    specialIds,
+    specialIds: new Set([...parts.specialIds, unkId as number]),
+    postProcessor: source.template(bosId, eosId, added),
     bosId,
     eosId,
+    padId: source.idOrNull("padding_token_id", pieces.length),
   };
-}
-
-/**
- * llama.cpp and sentencepiece merge by text and only then look for bytes, so a character that is no token itself may
- * still merge into one. Such characters get ids from `vocabSize` on.
- */
-function addLooseCharacters(texts: (string | null)[], textIds: Map<string, number>, vocabSize: number): string[] {
-  const loose: string[] = [];
-  for (let id = 0; id < vocabSize; id++) {
-    const text = texts[id];
-    if (text === null) continue;
-    for (const character of text) {
-      if (textIds.has(character)) continue;
-      textIds.set(character, vocabSize + loose.length);
-      loose.push(character);
-      texts.push(character);
-    }
-  }
-  return loose;
-}
-
-/** Checked access to the `tokenizer.ggml.` keys. */
-class Metadata {
-  readonly #values: GgufTokenizerMetadata;
-  readonly #file: string;
-
-  constructor(values: GgufTokenizerMetadata, file: string) {
-    this.#values = values;
-    this.#file = file;
-  }
-
-  get(name: string): unknown {
-    const key = `tokenizer.ggml.${name}`;
-    if (this.#values instanceof Map) return this.#values.get(key);
-    return Object.hasOwn(this.#values, key) ? (this.#values as Readonly<Record<string, unknown>>)[key] : undefined;
-  }
-
-  has(name: string): boolean {
-    return this.get(name) !== undefined;
-  }
-
-  fail(name: string, expected: string, got: unknown): never {
-    const at = `tokenizer.ggml.${name}`;
-    throw new TokenizerFileError({
-      file: this.#file,
-      at,
-      expected,
-      got: describe(got),
-    });
-  }
-
-  tokens(): readonly string[] {
-    const tokens = this.get("tokens");
-    if (!Array.isArray(tokens)) return this.fail("tokens", "an array of strings", tokens);
-    if (tokens.length < 1 || tokens.length > MAX_VOCAB_SIZE) {
-      this.fail("tokens", `1 to ${MAX_VOCAB_SIZE} tokens`, tokens.length);
-    }
-    for (let id = 0; id < tokens.length; id++) {
-      const token: unknown = tokens[id];
-      if (typeof token !== "string" || !isWellFormed(token)) this.fail(`tokens[${id}]`, "a well-formed string", token);
-    }
-    return tokens as string[];
-  }
-
-  numbers(name: string, length: number): ArrayLike<number> {
-    const values = this.get(name);
-    const isView = ArrayBuffer.isView(values) && !(values instanceof DataView);
-    if (!Array.isArray(values) && !isView) return this.fail(name, "an array of numbers", values);
-    const list = values as unknown as ArrayLike<unknown>;
-    if (list.length !== length) this.fail(name, `${length} values, one for each token`, list.length);
-    for (let i = 0; i < length; i++) {
-      if (typeof list[i] !== "number" || Number.isNaN(list[i])) this.fail(`${name}[${i}]`, "a number", list[i]);
-    }
-    return list as ArrayLike<number>;
-  }
-
-  /** An id, or null where only the default would not fit the vocabulary. */
-  id(name: string, fallback: number, vocabSize: number): number | null {
-    const id = this.get(name);
-    if (id === undefined) return fallback < vocabSize ? fallback : null;
-    if (typeof id === "number" && Number.isInteger(id) && id >= 0 && id < vocabSize) return id;
-    return this.fail(name, `an id from 0 to ${vocabSize - 1}`, id);
-  }
-
-  flag(name: string, fallback: boolean): boolean {
-    const value = this.get(name) ?? fallback;
-    return typeof value === "boolean" ? value : this.fail(name, "true or false", value);
-  }
-
-  userDefined(id: number, content: string): AddedToken {
-    if (content.length > MAX_ADDED_TOKEN_LENGTH) {
-      this.fail(`tokens[${id}]`, `a user-defined token of at most ${MAX_ADDED_TOKEN_LENGTH} characters`, content);
-    }
-    return {
-      id,
-      content,
-      singleWord: false,
-      lstrip: false,
-      rstrip: false,
-      normalized: false,
-      special: false,
-    };
-  }
-
-  template(bosId: number | null, eosId: number | null): TemplatePiece[] {
-    const pieces: TemplatePiece[] = [{ type: "Text" }];
-    if (this.flag("add_bos_token", true)) {
-      pieces.unshift({
-        type: "Special",
-        ids: [bosId ?? this.fail("bos_token_id", "an id, as BOS is added", null)],
-      });
-    }
-    if (this.flag("add_eos_token", false)) {
-      pieces.push({
-        type: "Special",
-        ids: [eosId ?? this.fail("eos_token_id", "an id, as EOS is added", null)],
-      });
-    }
-    return pieces;
-  }
 }

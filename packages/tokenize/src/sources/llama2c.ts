@@ -22,7 +22,8 @@ const MIN_TOKEN_BYTES = 9;
 /** run.c starts its search for the best pair at this score, so that nothing at or below it ever merges. */
 const SCORE_FLOOR = -1e10;
 
-export function partsOfLlama2c(bytes: Uint8Array, vocabSize: number, file: string): TokenizerParts {
+export function partsOfLlama2c(bytes: Uint8Array, given: number | null, file: string): TokenizerParts {
+  const vocabSize = given ?? countTokens(bytes);
   const { tokens, scores } = readTokens(bytes, vocabSize, file);
   const allIds = new Map<string, number>();
   const textIds = new Map<string, number>();
@@ -32,6 +33,8 @@ export function partsOfLlama2c(bytes: Uint8Array, vocabSize: number, file: strin
     if (id >= FIRST_TEXT_ID && !textIds.has(token)) textIds.set(token, id);
   }
   const texts = tokens.map((token, id) => (id >= FIRST_TEXT_ID ? token : null));
+  const bos = { type: "Special", name: tokens[BOS_ID], ids: [BOS_ID], tokens: [tokens[BOS_ID]], typeId: 0 } as const;
+  const text = { type: "Text", sequence: 0, typeId: 0 } as const;
   return {
     kind: "llama2.c",
     vocabulary: new Vocabulary(tokens, allIds),
@@ -46,13 +49,16 @@ export function partsOfLlama2c(bytes: Uint8Array, vocabSize: number, file: strin
       // run.c turns unknown characters into bytes before it merges.
       looseCharacters: [],
       byteIds: Int32Array.from({ length: 256 }, (_, byte) => FIRST_BYTE_ID + byte),
-      unkId: null,
+      unkToken: null,
       fuseUnk: false,
       ignoreMerges: false,
+      continuingSubwordPrefix: "",
+      endOfWordSuffix: "",
     },
     postProcessor: {
       type: "TemplateProcessing",
-      single: [{ type: "Special", ids: [BOS_ID] }, { type: "Text" }],
+      single: [bos, text],
+      pair: [bos, text, bos, { ...text, sequence: 1 }],
     },
     decoder: {
       type: "Sequence",
@@ -61,7 +67,23 @@ export function partsOfLlama2c(bytes: Uint8Array, vocabSize: number, file: strin
     specialIds: new Set([UNK_ID, BOS_ID, EOS_ID]),
     bosId: BOS_ID,
     eosId: EOS_ID,
+    unkId: UNK_ID,
+    padId: null,
+    truncation: null,
+    padding: null,
   };
+}
+
+/** How many tokens follow one another from the header on; what is wrong with them is found when they are read. */
+function countTokens(bytes: Uint8Array): number {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  let count = 0;
+  for (let offset = HEADER_BYTES; offset < bytes.length && count <= MAX_VOCAB_SIZE; count++) {
+    const length = offset + 8 <= bytes.length ? view.getInt32(offset + 4, true) : 0;
+    if (length < 1) break;
+    offset += 8 + length;
+  }
+  return count;
 }
 
 function readTokens(bytes: Uint8Array, vocabSize: number, file: string): { tokens: string[]; scores: Float64Array } {

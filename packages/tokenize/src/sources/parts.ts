@@ -1,15 +1,20 @@
-/** What every source gives to the Tokenizer: the five stages, the vocabulary, and which ids are special. */
+/** What every source gives to the Tokenizer: the five stages, the vocabulary, and what else the files say. */
 
 import type { AddedToken } from "../added-tokens";
-import type { Decoder } from "../decoder";
+import type { Decoder } from "../decoders/decoder";
+import type { Padding } from "../encoding/padding";
+import type { Truncation } from "../encoding/truncation";
 import type { ModelConfig } from "../models/model";
-import type { Normalizer } from "../normalizer";
-import type { PostProcessor } from "../post-processor";
-import type { PreTokenizer } from "../pre-tokenizer";
+import type { Normalizer } from "../normalizers/normalizer";
+import type { PostProcessor } from "../post-processors/post-processor";
+import type { PreTokenizer } from "../pre-tokenizers/pre-tokenizer";
 import type { Vocabulary } from "../vocabulary";
 
+/** What a tokenizer was made from. */
+export type SourceKind = "tokenizer.json" | "vocab.txt" | "vocab.json" | "sentencepiece" | "llama2.c" | "gguf";
+
 export interface TokenizerParts {
-  readonly kind: string;
+  readonly kind: SourceKind;
   readonly vocabulary: Vocabulary;
   readonly addedTokens: readonly AddedToken[];
   readonly normalizer: Normalizer | null;
@@ -20,4 +25,9 @@ export interface TokenizerParts {
   readonly specialIds: ReadonlySet<number>;
   readonly bosId: number | null;
   readonly eosId: number | null;
+  readonly unkId: number | null;
+  readonly padId: number | null;
+  /** What the file asks for by default; `encode` does it only when it is told to. */
+  readonly truncation: Required<Truncation> | null;
+  readonly padding: Required<Padding> | null;
 }

@@ -1,57 +1,120 @@
-/** Hugging Face's tokenizer.json with a BPE model. Follows the serialization of github.com/huggingface/tokenizers. */
+/** Hugging Face's tokenizer.json. Follows the serialization of github.com/huggingface/tokenizers. */
 
 import type { AddedToken } from "../added-tokens";
-import { parseDecoder } from "../decoder";
+import { parseDecoder } from "../decoders/decoder";
+import { parsePadding } from "../encoding/padding";
+import { parseTruncation } from "../encoding/truncation";
 import { describe } from "../errors";
 import { isWellFormed, JsonCursor } from "../json";
-import { MAX_ADDED_TOKEN_LENGTH, MAX_MERGES, MAX_VOCAB_SIZE } from "../limits";
+import { MAX_ADDED_TOKEN_LENGTH, MAX_MERGES, MAX_VOCAB_SIZE, MAX_WORD_CHARS } from "../limits";
 import { byteTokenIds } from "../models/bpe";
 import { MergeTable } from "../models/merge-table";
 import type { ModelConfig } from "../models/model";
-import { parseNormalizer } from "../normalizer";
-import { parsePostProcessor } from "../post-processor";
-import { parsePreTokenizer } from "../pre-tokenizer";
+import { parseUnigram } from "../models/unigram";
+import { parseNormalizer } from "../normalizers/normalizer";
+import { parsePostProcessor } from "../post-processors/post-processor";
+import { parsePreTokenizer } from "../pre-tokenizers/pre-tokenizer";
 import { isPossibleId, Vocabulary } from "../vocabulary";
 import type { TokenizerParts } from "./parts";
 
-/** Every option of a BPE model that we know; one that a newer library adds is refused. */
+/** Every option of the models that we know; one that a newer library adds is refused. */
 const BPE_KEYS = [
-  ...["type", "vocab", "merges", "unk_token", "fuse_unk", "byte_fallback", "ignore_merges"],
+  ...["type", "vocab", "merges", "unk_token", "byte_fallback", "fuse_unk", "ignore_merges"],
   ...["dropout", "continuing_subword_prefix", "end_of_word_suffix"],
 ];
+const WORD_PIECE_KEYS = ["type", "vocab", "unk_token", "continuing_subword_prefix", "max_input_chars_per_word"];
+const WORD_LEVEL_KEYS = ["type", "vocab", "unk_token"];
 
 export function partsOfTokenizerJson(document: unknown, file: string): TokenizerParts {
   const json = new JsonCursor(document, file);
   const version = json.get("version");
   if (!version.isNull && version.value !== "1.0") version.unsupported('"1.0"');
-  const modelJson = json.get("model");
-  checkModelType(modelJson);
-  const { ids, tokens } = readVocab(modelJson.get("vocab"));
+  const { model, ids, tokens } = readModel(json.get("model"));
   const added = readAddedTokens(json.get("added_tokens"), ids, tokens);
-  const normalizer = parseNormalizer(json.get("normalizer"));
+  const padding = parsePadding(json.get("padding"));
+  const specials = added.tokens.filter((token) => token.special);
+  const unkId = "unkToken" in model ? (ids.get(model.unkToken ?? "") ?? null) : model.unkId;
   return {
     kind: "tokenizer.json",
     vocabulary: new Vocabulary(tokens, ids, added.ids),
     addedTokens: added.tokens,
-    normalizer,
+    normalizer: parseNormalizer(json.get("normalizer")),
     preTokenizer: parsePreTokenizer(json.get("pre_tokenizer")),
-    model: parseBpe(modelJson, ids, tokens.length),
+    // The table of merges needs to know where loose ids would begin.
+    model: model.type === "BPE" ? { ...model, vocabSize: tokens.length } : model,
     postProcessor: parsePostProcessor(json.get("post_processor"), (id) => tokens[id] !== undefined),
     decoder: parseDecoder(json.get("decoder")),
-    specialIds: new Set(added.tokens.filter((token) => token.special).map((token) => token.id)),
+    specialIds: new Set(specials.map((token) => token.id)),
     bosId: null,
     eosId: null,
+    unkId,
+    padId: padding?.padId ?? specials.find(({ content }) => PAD_TOKENS.includes(content))?.id ?? null,
+    truncation: parseTruncation(json.get("truncation")),
+    padding,
   };
 }
 
-/** Files from before the field `type` are told by their merges. */
-function checkModelType(model: JsonCursor): void {
-  const type = model.get("type");
-  if (type.value === "BPE" || (type.value === undefined && !model.get("merges").isNull)) return;
-  type.unsupported("BPE");
+/** What padding tokens are called where a file does not say which it is. */
+const PAD_TOKENS = ["[PAD]", "<pad>"];
+
+interface ReadModel {
+  readonly model: ModelConfig;
+  readonly ids: ReadonlyMap<string, number>;
+  readonly tokens: (string | undefined)[];
 }
 
-function readVocab(json: JsonCursor): {
+function readModel(json: JsonCursor): ReadModel {
+  const type = json.get("type");
+  const vocab = json.get("vocab");
+  switch (type.isNull ? guessType(json) : type.value) {
+    case "BPE": {
+      const { ids, tokens } = readVocab(vocab);
+      return { ids, tokens, model: parseBpe(json, ids, tokens.length) };
+    }
+    case "WordPiece": {
+      json.onlyKeys(WORD_PIECE_KEYS);
+      const { ids, tokens } = readVocab(vocab);
+      const prefix = json.get("continuing_subword_prefix");
+      const longest = json.get("max_input_chars_per_word");
+      const model = {
+        type: "WordPiece",
+        ids,
+        unkToken: unkTokenOf(json, "[UNK]"),
+        continuingSubwordPrefix: prefix.isNull ? "##" : prefix.string(),
+        maxInputCharsPerWord: longest.isNull ? 100 : longest.integer(0, MAX_WORD_CHARS),
+      } as const;
+      return { ids, tokens, model };
+    }
+    case "WordLevel": {
+      json.onlyKeys(WORD_LEVEL_KEYS);
+      const { ids, tokens } = readVocab(vocab);
+      return { ids, tokens, model: { type: "WordLevel", ids, unkToken: unkTokenOf(json, "<unk>") } };
+    }
+    case "Unigram": {
+      const model = parseUnigram(json);
+      const ids = new Map<string, number>();
+      // Of equal pieces the last one counts, as in the reference.
+      for (let id = 0; id < model.pieces.length; id++) ids.set(model.pieces[id], id);
+      return { ids, tokens: [...model.pieces], model };
+    }
+    default:
+      return type.unsupported("BPE, WordPiece, WordLevel, Unigram");
+  }
+}
+
+/** Files from before the field `type` are told by what else they have. */
+function guessType(json: JsonCursor): string {
+  if (!json.get("merges").isNull) return "BPE";
+  if (Array.isArray(json.get("vocab").value)) return "Unigram";
+  return json.get("max_input_chars_per_word").isNull ? "WordLevel" : "WordPiece";
+}
+
+function unkTokenOf(json: JsonCursor, fallback: string): string {
+  const unk = json.get("unk_token");
+  return unk.isNull ? fallback : unk.string();
+}
+
+export function readVocab(json: JsonCursor): {
   ids: Map<string, number>;
   tokens: (string | undefined)[];
 } {
@@ -115,29 +178,29 @@ function readAddedTokens(
 function parseBpe(json: JsonCursor, ids: ReadonlyMap<string, number>, vocabSize: number): ModelConfig {
   json.onlyKeys(BPE_KEYS);
   const dropout = json.get("dropout");
-  if (!dropout.isNull && dropout.value !== 0)
+  if (!dropout.isNull && dropout.value !== 0) {
     dropout.unsupported("null (merges that are dropped at random train only)");
-  for (const key of ["continuing_subword_prefix", "end_of_word_suffix"]) {
-    const affix = json.get(key);
-    if (!affix.isNull && affix.value !== "") affix.unsupported("null");
   }
+  const affix = (key: string): string => (json.get(key).isNull ? "" : json.get(key).string(MAX_ADDED_TOKEN_LENGTH));
+  const continuingSubwordPrefix = affix("continuing_subword_prefix");
   const unk = json.get("unk_token");
-  const unkId = unk.isNull ? null : (ids.get(unk.string()) ?? unk.fail("a token of the vocabulary"));
   return {
     type: "BPE",
     ids,
-    merges: MergeTable.fromList(readMerges(json.get("merges"), ids)),
+    merges: MergeTable.fromList(readMerges(json.get("merges"), ids, continuingSubwordPrefix)),
     vocabSize,
     looseCharacters: [],
     byteIds: json.get("byte_fallback").boolean(false) ? byteTokenIds((token) => ids.get(token)) : null,
-    unkId,
+    unkToken: unk.isNull ? null : unk.string(),
     fuseUnk: json.get("fuse_unk").boolean(false),
     ignoreMerges: json.get("ignore_merges").boolean(false),
+    continuingSubwordPrefix,
+    endOfWordSuffix: affix("end_of_word_suffix"),
   };
 }
 
 /** Triples of left, right and merged id, in order of rank. */
-function readMerges(json: JsonCursor, ids: ReadonlyMap<string, number>): Int32Array {
+export function readMerges(json: JsonCursor, ids: ReadonlyMap<string, number>, prefix: string): Int32Array {
   const merges = json.array();
   if (merges.length > MAX_MERGES) json.fail(`at most ${MAX_MERGES} merges`, `${merges.length}`);
   const triples = new Int32Array(merges.length * 3);
@@ -152,10 +215,12 @@ function readMerges(json: JsonCursor, ids: ReadonlyMap<string, number>): Int32Ar
     if (!Array.isArray(pair) || pair.length !== 2 || typeof pair[0] !== "string" || typeof pair[1] !== "string") {
       throw json.item(i).fail('"left right" or ["left", "right"]');
     }
+    // The right part loses the prefix that marks it as a continuation.
+    const right = prefix !== "" && pair[1].startsWith(prefix) ? pair[1].slice(prefix.length) : pair[1];
     // Before anything is made of texts that can be no tokens.
-    const length = pair[0].length + pair[1].length;
+    const length = pair[0].length + right.length;
     if (length > longest) json.item(i).fail(`at most ${longest} characters, as the longest token has`, `${length}`);
-    for (const token of [pair[0], pair[1], pair[0] + pair[1]]) {
+    for (const token of [pair[0], pair[1], pair[0] + right]) {
       const id = ids.get(token);
       if (id === undefined) json.item(i).fail("tokens of the vocabulary", describe(token));
       triples[count++] = id as number;

@@ -1,5 +1,7 @@
 /** A text on its way through the stages, and where in the user's text each part of it comes from. */
 
+import { grown } from "../memory";
+
 /**
  * `text` as the stages have made it. UTF-16 unit `i` of it stands for the units `starts[i]` to `ends[i]` of the user's
  * text; where both arrays are null nothing has moved yet, and unit `i` is unit `origin + i` of the user's text.
@@ -123,10 +125,4 @@ export class TextWriter {
     this.#starts = grown(this.#starts, capacity);
     this.#ends = grown(this.#ends, capacity);
   }
-}
-
-function grown(from: Int32Array, length: number): Int32Array {
-  const to = new Int32Array(length);
-  to.set(from);
-  return to;
 }

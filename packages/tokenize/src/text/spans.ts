@@ -1,4 +1,7 @@
 /** A growing list of ranges in a text. */
+
+import { grown } from "../memory";
+
 export class Spans {
   #bounds = new Int32Array(64);
   #length = 0;
@@ -11,9 +14,7 @@ export class Spans {
   push(start: number, end: number): void {
     const at = this.#length * 2;
     if (at === this.#bounds.length) {
-      const larger = new Int32Array(at * 2);
-      larger.set(this.#bounds);
-      this.#bounds = larger;
+      this.#bounds = grown(this.#bounds, at * 2);
     }
     this.#bounds[at] = start;
     this.#bounds[at + 1] = end;

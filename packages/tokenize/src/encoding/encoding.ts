@@ -1,0 +1,107 @@
+/** What `encode` gives: the tokens of a text, column by column. */
+
+import type { Part, Rows } from "./rows";
+
+/** What an encoding needs of its tokenizer and its texts. */
+export interface EncodingSource {
+  tokenOf(id: number): string | undefined;
+  /** From UTF-16 units to the unit of offsets that was asked for, for the text or its pair; null: they stay. */
+  readonly convertOffset: ((offset: number, sequence: number) => number) | null;
+}
+
+/**
+ * The tokens of a text (and its pair), with one value a token in each column. Columns are made when they are first read,
+ * so what is not looked at costs nothing.
+ *
+ * @example
+ * const { ids, tokens, offsets } = tokenizer.encode("Once upon a time");
+ */
+export class Encoding {
+  readonly #source: EncodingSource;
+  readonly #rows: Rows;
+  readonly #cutOff: () => readonly Rows[];
+  #ids: number[] | null = null;
+  #tokens: string[] | null = null;
+  #offsets: [start: number, end: number][] | null = null;
+  #overflowing: Encoding[] | null = null;
+
+  /** @internal */
+  constructor(source: EncodingSource, rows: Rows, cutOff: () => Part["overflowing"]) {
+    this.#source = source;
+    this.#rows = rows;
+    this.#cutOff = cutOff;
+  }
+
+  /** How many tokens. */
+  get length(): number {
+    return this.#rows.length;
+  }
+
+  get ids(): number[] {
+    this.#ids ??= Array.from(this.#rows.ids);
+    return this.#ids;
+  }
+
+  /** Which segment a token belongs to, as BERT's token_type_ids: 0, or 1 for a pair, unless the post-processor says else. */
+  get typeIds(): number[] {
+    return Array.from(this.#rows.typeIds);
+  }
+
+  /** The string of each token: the vocabulary's ("\u2581Once", "##ing", "<0x0A>"), or for an added token the text that it matched. */
+  get tokens(): string[] {
+    this.#tokens ??= Array.from(
+      this.#rows.ids,
+      (id, row) => this.#rows.texts.get(row) ?? (this.#source.tokenOf(id) as string),
+    );
+    return this.#tokens;
+  }
+
+  /**
+   * Which part of the text (or, for tokens of sequence 1, of the pair) each token stands for: `text.slice(start, end)`.
+   * UTF-16 units, or code points where `encode` was asked for them; [0, 0] for tokens that were added.
+   */
+  get offsets(): [start: number, end: number][] {
+    if (this.#offsets === null) {
+      const { starts, ends, sequences } = this.#rows;
+      const convert = this.#source.convertOffset;
+      this.#offsets = Array.from(starts, (start, row) => {
+        const sequence = sequences[row];
+        if (convert === null || sequence < 0) return [start, ends[row]];
+        return [convert(start, sequence), convert(ends[row], sequence)];
+      });
+    }
+    return this.#offsets;
+  }
+
+  /** Which word, as the pre-tokenizer cut them, each token is a part of; null for tokens that were added. */
+  get wordIds(): (number | null)[] {
+    return Array.from(this.#rows.words, (word) => (word < 0 ? null : word));
+  }
+
+  /** 0 for tokens of the text, 1 for its pair, null for tokens that were added. */
+  get sequenceIds(): (number | null)[] {
+    return Array.from(this.#rows.sequences, (sequence) => (sequence < 0 ? null : sequence));
+  }
+
+  /** 1 for tokens that were added around the text; 0 for all of the text, special tokens written in it too. */
+  get specialTokensMask(): number[] {
+    return Array.from(this.#rows.special);
+  }
+
+  /** 0 for padding, else 1. */
+  get attentionMask(): number[] {
+    return Array.from(this.#rows.attention);
+  }
+
+  /** What truncation cut off, in parts of the same length, each with the special tokens around it. */
+  get overflowing(): Encoding[] {
+    this.#overflowing ??= this.#cutOff().map((rows) => new Encoding(this.#source, rows, () => []));
+    return this.#overflowing;
+  }
+
+  /** The columns as plain arrays, for JSON. */
+  toJSON(): Record<string, unknown> {
+    const { ids, typeIds, tokens, offsets, wordIds, sequenceIds, specialTokensMask, attentionMask, overflowing } = this;
+    return { ids, typeIds, tokens, offsets, wordIds, sequenceIds, specialTokensMask, attentionMask, overflowing };
+  }
+}

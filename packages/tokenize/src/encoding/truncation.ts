@@ -1,0 +1,114 @@
+/** Cutting encodings to a length. */
+
+import type { JsonCursor } from "../json";
+import { MAX_LENGTH_OPTION, MAX_OVERFLOWING } from "../limits";
+import { type Part, type Rows, sliceRows } from "./rows";
+
+export interface Truncation {
+  /** Most tokens, those that are added around the text included. */
+  readonly maxLength: number;
+  /**
+   * Of a text and its pair: the longer one first until both fit, only the text, or only the pair. Default "longestFirst".
+   * With "onlyFirst" and "onlySecond" a text that would have to vanish altogether is an error.
+   */
+  readonly strategy?: TruncationStrategy;
+  /** How many tokens the parts in `overflowing` repeat of the one before. Default 0. */
+  readonly stride?: number;
+  /** Which end is cut off. Default "right". */
+  readonly direction?: Direction;
+}
+
+export type TruncationStrategy = "longestFirst" | "onlyFirst" | "onlySecond";
+export type Direction = "left" | "right";
+
+/**
+ * The rows of a text, or of a text and its pair, with at most `maxLength - added` rows.
+ *
+ * @throws RangeError where no length can satisfy the options
+ */
+export function truncate(sequences: readonly Rows[], options: Truncation, added: number): Part[] {
+  const { maxLength, strategy = "longestFirst", stride = 0, direction = "right" } = options;
+  const room = maxLength - added;
+  if (room < 0) {
+    throw new RangeError(`truncation: maxLength ${maxLength} leaves no room for the ${added} special tokens`);
+  }
+  const lengths = sequences.map((rows) => rows.length);
+  const excess = lengths.reduce((sum, length) => sum + length, 0) - room;
+  if (excess <= 0) return sequences.map((rows) => ({ rows, overflowing: [] }));
+  const wanted = room === 0 ? lengths.map(() => 0) : shareOf(lengths, room, excess, strategy);
+  return sequences.map((rows, i) => cut(rows, wanted[i], stride, direction));
+}
+
+function shareOf(lengths: readonly number[], room: number, excess: number, strategy: TruncationStrategy): number[] {
+  if (strategy === "longestFirst") {
+    if (lengths.length === 1) return [room];
+    const shorter = Math.min(...lengths);
+    const other = shorter > room ? shorter : Math.max(shorter, room - shorter);
+    const half = Math.floor(room / 2);
+    const [less, more] = shorter + other > room ? [half, room - half] : [shorter, other];
+    return lengths[0] > lengths[1] ? [more, less] : [less, more];
+  }
+  const which = strategy === "onlyFirst" ? 0 : 1;
+  if (which >= lengths.length) throw new RangeError('truncation: strategy "onlySecond" needs a pair');
+  if (lengths[which] <= excess) {
+    throw new RangeError(
+      `truncation: strategy "${strategy}" would have to take ${excess} of ${lengths[which]} tokens and leave none`,
+    );
+  }
+  return lengths.map((length, i) => (i === which ? length - excess : length));
+}
+
+function cut(rows: Rows, maxLength: number, stride: number, direction: Direction): Part {
+  if (maxLength >= rows.length) return { rows, overflowing: [] };
+  if (maxLength === 0) return { rows: sliceRows(rows, 0, 0), overflowing: [rows] };
+  if (stride >= maxLength) {
+    throw new RangeError(
+      `truncation: stride ${stride} must be less than the ${maxLength} tokens that are left for the text, special tokens taken off`,
+    );
+  }
+  const step = maxLength - stride;
+  const parts: Rows[] = [];
+  for (let from = 0; ; from += step) {
+    const to = Math.min(from + maxLength, rows.length);
+    parts.push(
+      direction === "right" ? sliceRows(rows, from, to) : sliceRows(rows, rows.length - to, rows.length - from),
+    );
+    if (to === rows.length) break;
+    if (parts.length > MAX_OVERFLOWING) throw new RangeError(`truncation: more than ${MAX_OVERFLOWING} parts`);
+  }
+  return { rows: parts[0], overflowing: parts.slice(1) };
+}
+
+const STRATEGIES: Readonly<Record<string, TruncationStrategy>> = {
+  LongestFirst: "longestFirst",
+  OnlyFirst: "onlyFirst",
+  OnlySecond: "onlySecond",
+};
+const DIRECTIONS: Readonly<Record<string, Direction>> = { Left: "left", Right: "right" };
+
+/** Reads `truncation` of a tokenizer.json. */
+export function parseTruncation(json: JsonCursor): Required<Truncation> | null {
+  if (json.isNull) return null;
+  json.onlyKeys(["direction", "max_length", "strategy", "stride"]);
+  return {
+    maxLength: json.get("max_length").integer(0, MAX_LENGTH_OPTION),
+    strategy: json.get("strategy").oneOf(STRATEGIES),
+    stride: json.get("stride").integer(0, MAX_LENGTH_OPTION),
+    direction: parseDirection(json.get("direction")),
+  };
+}
+
+export function parseDirection(json: JsonCursor): Direction {
+  return json.isNull ? "right" : json.oneOf(DIRECTIONS);
+}
+
+/** A name of ours as tokenizer.json writes it. */
+export function capitalized(name: string): string {
+  return name[0].toUpperCase() + name.slice(1);
+}
+
+export function formatTruncation(truncation: Required<Truncation> | null): unknown {
+  if (truncation === null) return null;
+  const { direction, maxLength, strategy, stride } = truncation;
+  return { direction: capitalized(direction), max_length: maxLength, strategy: capitalized(strategy), stride };
+}

@@ -1,0 +1,168 @@
+/** Sets of code points that a pattern asks about: ranges, properties, and what a class makes of them. */
+
+import { CharacterSet } from "../text/characters";
+
+const PAGE = 256;
+/** Most pages hold all or nothing; those share these two. */
+const NONE = new Uint8Array(PAGE);
+const ALL = new Uint8Array(PAGE).fill(1);
+
+export type CodeTest = (code: number) => boolean;
+
+/** A test of code points whose answers are kept by page, as each page comes up. */
+export class CodeSet {
+  readonly #test: CodeTest;
+  readonly #pages: (Uint8Array | undefined)[] = [];
+
+  constructor(test: CodeTest) {
+    this.#test = test;
+  }
+
+  has(code: number): boolean {
+    const page = this.#pages[code >>> 8] ?? this.#fill(code >>> 8);
+    return page[code & 0xff] === 1;
+  }
+
+  #fill(index: number): Uint8Array {
+    const page = new Uint8Array(PAGE);
+    let members = 0;
+    for (let low = 0; low < PAGE; low++) {
+      if (!this.#test(index * PAGE + low)) continue;
+      page[low] = 1;
+      members++;
+    }
+    const kept = members === 0 ? NONE : members === PAGE ? ALL : page;
+    this.#pages[index] = kept;
+    return kept;
+  }
+}
+
+/** Code points from `ranges[2i]` to `ranges[2i + 1]`, in any order, found by halving. */
+export function rangesTest(ranges: readonly number[]): CodeTest {
+  const pairs: [number, number][] = [];
+  for (let i = 0; i < ranges.length; i += 2) pairs.push([ranges[i], ranges[i + 1]]);
+  pairs.sort((a, b) => a[0] - b[0]);
+  const merged: number[] = [];
+  for (const [from, to] of pairs) {
+    const last = merged.length - 1;
+    if (last > 0 && from <= merged[last] + 1) merged[last] = Math.max(merged[last], to);
+    else merged.push(from, to);
+  }
+  if (merged.length === 2) return (code) => code >= merged[0] && code <= merged[1];
+  return (code) => {
+    let low = 0;
+    let high = merged.length / 2;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (merged[middle * 2 + 1] < code) low = middle + 1;
+      else high = middle;
+    }
+    return low * 2 < merged.length && merged[low * 2] <= code;
+  };
+}
+
+/** POSIX brackets, and the properties of the same names where they mean the same. */
+const POSIX: Readonly<Record<string, string>> = {
+  alnum: "[\\p{Alphabetic}\\p{Nd}]",
+  alpha: "\\p{Alphabetic}",
+  ascii: "[\\0-\\x7f]",
+  blank: "[\\p{Zs}\\t]",
+  cntrl: "\\p{Cc}",
+  digit: "\\p{Nd}",
+  graph: "[^\\p{White_Space}\\p{Cc}\\p{Cn}\\p{Cs}]",
+  lower: "\\p{Lowercase}",
+  print: "[^\\p{Cc}\\p{Cn}\\p{Cs}\\u2028\\u2029]",
+  punct: "[\\p{P}\\p{S}]",
+  space: "\\p{White_Space}",
+  upper: "\\p{Uppercase}",
+  xdigit: "[0-9A-Fa-f]",
+  word: "[\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}]",
+};
+
+/** What Unicode 17 assigns: Oniguruma 6.9.10 and Rust's regex know Unicode 16, where these are unassigned. */
+const assignedLater = new CharacterSet(
+  // biome-ignore lint/suspicious/noMisleadingCharacterClass: single code points, marks among them
+  /[\u088f\u0c5c\u0cdc\u1acf-\u1add\u1ae0-\u1aeb\u20c1\u2b96\ua7ce\ua7cf\ua7d2\ua7d4\ua7f1\ufbc3-\ufbd2\ufd90\ufd91\ufdc8-\ufdce\u{10940}-\u{10959}\u{10ec5}-\u{10ec7}\u{10ed0}-\u{10ed8}\u{10efa}\u{10efb}\u{11b60}-\u{11b67}\u{11db0}-\u{11ddb}\u{11de0}-\u{11de9}\u{16ea0}-\u{16eb8}\u{16ebb}-\u{16ed3}\u{16ff2}-\u{16ff6}\u{187f8}-\u{187ff}\u{18d09}-\u{18d1e}\u{18d80}-\u{18df2}\u{1ccfa}-\u{1ccfc}\u{1ceba}-\u{1ced0}\u{1cee0}-\u{1cef0}\u{1e6c0}-\u{1e6de}\u{1e6e0}-\u{1e6f5}\u{1e6fe}\u{1e6ff}\u{1f6d8}\u{1f777}-\u{1f77a}\u{1f8d0}-\u{1f8d8}\u{1fa54}-\u{1fa57}\u{1fa8a}\u{1fa8e}\u{1fac8}\u{1facd}\u{1faea}\u{1faef}\u{1fbfa}\u{2b73a}-\u{2b73f}\u{2cea2}-\u{2cead}\u{323b0}-\u{33479}]/u,
+);
+/** Unassigned in every version so far. */
+const UNASSIGNED = 0x378;
+
+function inUnicode16(set: CharacterSet): CodeTest {
+  return (code) => set.has(assignedLater.has(code) ? UNASSIGNED : code);
+}
+
+const named = new Map<string, CodeTest>();
+
+/** A POSIX bracket's characters. */
+export function posixTest(name: string): CodeTest | undefined {
+  return Object.hasOwn(POSIX, name) ? kept(`[:${name}:]`, () => POSIX[name]) : undefined;
+}
+
+/** A property's characters. Case, spaces, `-` and `_` in its name do not count, as in Oniguruma. */
+export function propertyTest(name: string): CodeTest | undefined {
+  if (!/^[A-Za-z0-9_ -]+$/.test(name)) return undefined;
+  const key = name.replace(/[ _-]/g, "").toLowerCase();
+  if (key !== "punct" && Object.hasOwn(POSIX, key)) return posixTest(key);
+  return kept(key, () => unicodeSource(name));
+}
+
+function kept(key: string, source: () => string | undefined): CodeTest | undefined {
+  const known = named.get(key);
+  if (known !== undefined) return known;
+  const pattern = source();
+  if (pattern === undefined) return undefined;
+  const test = inUnicode16(new CharacterSet(new RegExp(pattern, "u")));
+  named.set(key, test);
+  return test;
+}
+
+/** `\w` in a class, and in Rust's regular expressions but for its two joiners. */
+const wordTest = posixTest("word") as CodeTest;
+/** `\w` and `\b` outside of classes: Oniguruma looks Latin-1 up in a table that has these six as well. */
+export const isWord: CodeTest = (code) =>
+  wordTest(code) || (code < 0xbf && /[\xb2\xb3\xb9\xbc-\xbe]/.test(String.fromCharCode(code)));
+/** `\w` of Rust's regex crate, at its Unicode 16. */
+export const isRustWord: CodeTest = (code) => wordTest(code) || code === 0x200c || code === 0x200d;
+
+/** JavaScript takes Unicode's names only as they are written: try the usual capitals. */
+function unicodeSource(name: string): string | undefined {
+  const words = name.trim().split(/[ _-]+/);
+  const titled = words.map((word) => word.charAt(0).toUpperCase() + word.slice(1).toLowerCase()).join("_");
+  for (const spelling of [name, titled, name.toUpperCase()]) {
+    for (const source of [`\\p{${spelling}}`, `\\p{Script=${spelling}}`]) {
+      try {
+        new RegExp(source, "u");
+        return source;
+      } catch {
+        // Not a name that this engine knows: the next spelling.
+      }
+    }
+  }
+  return undefined;
+}
+
+let foldings: ReadonlyMap<number, readonly number[]> | undefined;
+
+/** The code points that differ from `code` only in case (Unicode's simple case folding), itself included. */
+export function caseVariants(code: number): readonly number[] {
+  foldings ??= readFoldings();
+  return foldings.get(code) ?? [code];
+}
+
+function readFoldings(): Map<number, number[]> {
+  const variants = new Map<number, number[]>();
+  // No cased letter lies above plane 1.
+  for (let code = 0; code < 0x20000; code++) {
+    const character = String.fromCodePoint(code);
+    if (!/\p{Changes_When_Casefolded}/u.test(character)) continue;
+    for (const target of [character.toLowerCase(), character.toUpperCase().toLowerCase()]) {
+      const folded = target.codePointAt(0) as number;
+      // Foldings to several characters are left out, here as in the regular expressions of JavaScript.
+      if (String.fromCodePoint(folded) !== target || folded === code) continue;
+      if (!new RegExp(`^\\u{${code.toString(16)}}$`, "iu").test(target)) continue;
+      const group = [...new Set([...(variants.get(folded) ?? [folded]), ...(variants.get(code) ?? [code])])];
+      for (const member of group) variants.set(member, group);
+    }
+  }
+  return variants;
+}

@@ -1,0 +1,337 @@
+/** Stage 4: puts special tokens around a text and its pair, and trims offsets. The types of tokenizer.json. */
+
+import { addedRows, joinParts, type Part, type Rows } from "../encoding/rows";
+import { unreachable } from "../errors";
+import type { JsonCursor, StepCount } from "../json";
+import { MAX_LENGTH_OPTION, MAX_TEMPLATE_IDS, MAX_VOCAB_SIZE } from "../limits";
+import { unitOfByte } from "../text/byte-alphabet";
+import { whiteSpace } from "../text/characters";
+
+export type PostProcessor =
+  | {
+      readonly type: "TemplateProcessing";
+      readonly single: readonly TemplatePiece[];
+      readonly pair: readonly TemplatePiece[];
+    }
+  | { readonly type: "BertProcessing"; readonly cls: SpecialToken; readonly sep: SpecialToken }
+  | {
+      readonly type: "RobertaProcessing";
+      readonly cls: SpecialToken;
+      readonly sep: SpecialToken;
+      readonly trimOffsets: boolean;
+      readonly addPrefixSpace: boolean;
+    }
+  | {
+      readonly type: "ByteLevel";
+      readonly trimOffsets: boolean;
+      readonly addPrefixSpace: boolean;
+      /** Means nothing here; kept for saving. */
+      readonly useRegex: boolean;
+    }
+  | { readonly type: "Sequence"; readonly processors: readonly PostProcessor[] };
+
+export interface SpecialToken {
+  readonly id: number;
+  readonly token: string;
+}
+
+/** The text (sequence 0) or its pair (1), or special tokens. */
+export type TemplatePiece =
+  | { readonly type: "Text"; readonly sequence: 0 | 1; readonly typeId: number }
+  | {
+      readonly type: "Special";
+      readonly name: string;
+      readonly ids: readonly number[];
+      readonly tokens: readonly string[];
+      readonly typeId: number;
+    };
+
+const SUPPORTED = "null, TemplateProcessing, BertProcessing, RobertaProcessing, ByteLevel, Sequence";
+
+/** How many tokens come around a text, or a text and its pair. */
+export function countAdded(processor: PostProcessor | null, hasPair: boolean): number {
+  switch (processor?.type) {
+    case undefined:
+    case "ByteLevel":
+      return 0;
+    case "TemplateProcessing":
+      return (hasPair ? processor.pair : processor.single).reduce(
+        (sum, piece) => sum + (piece.type === "Special" ? piece.ids.length : 0),
+        0,
+      );
+    case "BertProcessing":
+      return hasPair ? 3 : 2;
+    case "RobertaProcessing":
+      return hasPair ? 4 : 2;
+    case "Sequence":
+      return processor.processors.reduce((sum, step) => sum + countAdded(step, hasPair), 0);
+    default:
+      return unreachable(processor, "post-processor");
+  }
+}
+
+/** What the trimming of offsets looks at. */
+export interface PostProcessorSource {
+  /** The text, and its pair if there is one. */
+  readonly texts: readonly string[];
+  tokenOf(rows: Rows, row: number): string;
+}
+
+/** `parts`: the text, or the text and its pair. What comes out is to be joined in order. */
+export function postProcess(
+  processor: PostProcessor | null,
+  parts: readonly Part[],
+  addSpecialTokens: boolean,
+  source: PostProcessorSource,
+): readonly Part[] {
+  switch (processor?.type) {
+    case undefined:
+      return parts;
+    case "TemplateProcessing": {
+      const pieces: Part[] = [];
+      for (const piece of parts.length === 2 ? processor.pair : processor.single) {
+        if (piece.type === "Text") pieces.push(withType(parts[piece.sequence], piece.typeId));
+        else if (addSpecialTokens) pieces.push(specialPart(piece.ids, piece.tokens, piece.typeId));
+      }
+      return pieces;
+    }
+    case "BertProcessing": {
+      if (!addSpecialTokens) return parts;
+      const { cls, sep } = processor;
+      const [text, pair] = parts;
+      const around = joinParts([single(cls, 0), text, single(sep, 0)]);
+      return pair === undefined ? [around] : [around, joinParts([pair, single(sep, 1)])];
+    }
+    case "RobertaProcessing": {
+      const { cls, sep, trimOffsets, addPrefixSpace } = processor;
+      const trimmed = trimOffsets ? parts.map((part) => trimPart(part, addPrefixSpace, source)) : parts;
+      // All of RoBERTa's text is of one type. What was cut off becomes so with the special tokens only, as in tokenizers.
+      const [text, pair] = trimmed.map((part) => withType(part, 0, addSpecialTokens));
+      if (!addSpecialTokens) return pair === undefined ? [text] : [text, pair];
+      const around = joinParts([single(cls, 0), text, single(sep, 0)]);
+      return pair === undefined ? [around] : [around, joinParts([single(sep, 0), pair, single(sep, 0)])];
+    }
+    case "ByteLevel":
+      return processor.trimOffsets ? parts.map((part) => trimPart(part, processor.addPrefixSpace, source)) : parts;
+    case "Sequence":
+      return processor.processors.reduce((result, step) => postProcess(step, result, addSpecialTokens, source), parts);
+    default:
+      return unreachable(processor, "post-processor");
+  }
+}
+
+function single(special: SpecialToken, typeId: number): Part {
+  return specialPart([special.id], [special.token], typeId);
+}
+
+function specialPart(ids: readonly number[], texts: readonly string[], typeId: number): Part {
+  return { rows: addedRows({ ids, texts, typeId, attention: 1 }), overflowing: [] };
+}
+
+function withType(part: Part, typeId: number, overflowingToo = false): Part {
+  const typed = (rows: Rows): Rows => ({ ...rows, typeIds: new Int32Array(rows.length).fill(typeId) });
+  return { rows: typed(part.rows), overflowing: overflowingToo ? part.overflowing.map(typed) : part.overflowing };
+}
+
+function trimPart(part: Part, addPrefixSpace: boolean, source: PostProcessorSource): Part {
+  const trim = (rows: Rows): Rows => trimRows(rows, addPrefixSpace, source);
+  return { rows: trim(part.rows), overflowing: part.overflowing.map(trim) };
+}
+
+const SPACE_BYTE = unitOfByte[0x20];
+
+function isSpaceUnit(unit: number): boolean {
+  return unit === SPACE_BYTE || whiteSpace.has(unit);
+}
+
+/** Takes the spaces at the ends of each token out of its offsets. */
+function trimRows(rows: Rows, addPrefixSpace: boolean, source: PostProcessorSource): Rows {
+  const starts = rows.starts.slice();
+  const ends = rows.ends.slice();
+  for (let row = 0; row < rows.length; row++) {
+    const token = source.tokenOf(rows, row);
+    let leading = 0;
+    while (leading < token.length && isSpaceUnit(token.charCodeAt(leading))) leading++;
+    let trailing = 0;
+    while (trailing < token.length && isSpaceUnit(token.charCodeAt(token.length - 1 - trailing))) trailing++;
+    // A single space in front of the first token is the one that was put there.
+    if (addPrefixSpace && leading === 1 && (row === 0 || starts[row] === 0)) leading = 0;
+    if (leading === 0 && trailing === 0) continue;
+    const text = source.texts[rows.sequences[row]] ?? "";
+    starts[row] = Math.min(moved(text, starts[row], leading), ends[row]);
+    if (ends[row] >= trailing) ends[row] = Math.max(moved(text, ends[row], -trailing), starts[row]);
+  }
+  return { ...rows, starts, ends };
+}
+
+/** `count` characters further on, or back. */
+function moved(text: string, offset: number, count: number): number {
+  let at = offset;
+  for (let left = count; left > 0; left--) at += (text.charCodeAt(at) & 0xfc00) === 0xd800 ? 2 : 1;
+  for (let left = count; left < 0; left++) at -= (text.charCodeAt(at - 1) & 0xfc00) === 0xdc00 ? 2 : 1;
+  return at;
+}
+
+/** Reads `post_processor` of a tokenizer.json; `exists` tells whether an id is in the vocabulary. */
+export function parsePostProcessor(json: JsonCursor, exists: (id: number) => boolean): PostProcessor | null {
+  return parseStep(json, exists, { steps: 0, ids: 0, hasTemplate: false });
+}
+
+/** What the whole post-processor adds up to so far. */
+interface Count extends StepCount {
+  ids: number;
+  hasTemplate: boolean;
+}
+
+function parseStep(json: JsonCursor, exists: (id: number) => boolean, count: Count): PostProcessor | null {
+  if (json.isNull) return null;
+  const type = json.get("type");
+  switch (type.value) {
+    case "TemplateProcessing": {
+      json.onlyKeys(["type", "single", "pair", "special_tokens"]);
+      // The second would see the first one's pieces as its texts; the reference panics.
+      if (count.hasTemplate) type.unsupported("one TemplateProcessing");
+      count.hasTemplate = true;
+      const read = templateReader(json.get("special_tokens"), exists, count);
+      const pair = json.get("pair");
+      const single = read(json.get("single"), 1);
+      // Older files have no template for pairs.
+      const second = { type: "Text", sequence: 1, typeId: 1 } as const;
+      return { type: "TemplateProcessing", single, pair: pair.isNull ? [...single, second] : read(pair, 2) };
+    }
+    case "BertProcessing":
+      json.onlyKeys(["type", "sep", "cls"]);
+      return { type: "BertProcessing", ...parseEnds(json, exists) };
+    case "RobertaProcessing":
+      json.onlyKeys(["type", "sep", "cls", "trim_offsets", "add_prefix_space"]);
+      return { type: "RobertaProcessing", ...parseEnds(json, exists), ...parseOffsetOptions(json) };
+    case "ByteLevel":
+      json.onlyKeys(["type", "add_prefix_space", "trim_offsets", "use_regex"]);
+      return { type: "ByteLevel", ...parseOffsetOptions(json), useRegex: json.get("use_regex").boolean(true) };
+    case "Sequence": {
+      json.onlyKeys(["type", "processors"]);
+      const steps = json.get("processors").steps(count);
+      const processors = steps.map((step) => parseStep(step, exists, count)).filter((step) => step !== null);
+      return { type: "Sequence", processors };
+    }
+    default:
+      return type.unsupported(SUPPORTED);
+  }
+}
+
+function parseOffsetOptions(json: JsonCursor): { trimOffsets: boolean; addPrefixSpace: boolean } {
+  return {
+    trimOffsets: json.get("trim_offsets").boolean(true),
+    addPrefixSpace: json.get("add_prefix_space").boolean(true),
+  };
+}
+
+function parseEnds(json: JsonCursor, exists: (id: number) => boolean): { cls: SpecialToken; sep: SpecialToken } {
+  const read = (key: string): SpecialToken => {
+    const pair = json.get(key);
+    if (pair.array().length !== 2) pair.fail("[token, id]");
+    return { token: pair.item(0).string(), id: knownId(pair.item(1), exists) };
+  };
+  return { cls: read("cls"), sep: read("sep") };
+}
+
+function knownId(json: JsonCursor, exists: (id: number) => boolean): number {
+  const id = json.integer(0, MAX_VOCAB_SIZE - 1);
+  return exists(id) ? id : json.fail("an id of the vocabulary");
+}
+
+function templateReader(
+  specials: JsonCursor,
+  exists: (id: number) => boolean,
+  count: Count,
+): (json: JsonCursor, texts: 1 | 2) => TemplatePiece[] {
+  const known = new Map<string, { ids: number[]; tokens: string[] }>();
+  const special = (name: string): { ids: number[]; tokens: string[] } => {
+    const list = specials.get(name).get("ids");
+    // A piece without ids counts too, as it costs time with every text.
+    count.ids += Math.max(1, list.array().length);
+    if (count.ids > MAX_TEMPLATE_IDS) list.fail(`at most ${MAX_TEMPLATE_IDS} ids in all templates`, `${count.ids}`);
+    const found = known.get(name);
+    if (found !== undefined) return found;
+    const ids = list.items().map((id) => knownId(id, exists));
+    const tokens = specials.get(name).get("tokens");
+    if (tokens.array().length !== ids.length) tokens.fail(`${ids.length} tokens, one for each id`);
+    const made = { ids, tokens: tokens.items().map((token) => token.string()) };
+    known.set(name, made);
+    return made;
+  };
+  return (json, texts) => {
+    const pieces = json.items().map((piece): TemplatePiece => {
+      piece.onlyKeys(["Sequence", "SpecialToken"]);
+      const sequence = piece.get("Sequence");
+      const which = sequence.isNull ? piece.get("SpecialToken") : sequence;
+      which.onlyKeys(["id", "type_id"]);
+      const typeId = which.get("type_id").isNull ? 0 : which.get("type_id").integer(0, MAX_LENGTH_OPTION);
+      if (sequence.isNull) {
+        const name = which.get("id").string();
+        return { type: "Special", name, ...special(name), typeId };
+      }
+      const id = which.get("id");
+      if (texts === 1 && id.value === "B") id.fail('"A", the only text of a single template');
+      return { type: "Text", sequence: id.oneOf<0 | 1>({ A: 0, B: 1 }), typeId };
+    });
+    // A text given twice would double with it; one left out would be lost.
+    const given = pieces.flatMap((piece) => (piece.type === "Text" ? [piece.sequence] : []));
+    if (given.length !== texts || new Set(given).size !== texts) {
+      json.fail(texts === 1 ? "the text exactly once" : "the text and its pair exactly once each");
+    }
+    return pieces;
+  };
+}
+
+/** As tokenizer.json writes it. */
+export function formatPostProcessor(processor: PostProcessor | null): unknown {
+  switch (processor?.type) {
+    case undefined:
+      return null;
+    case "TemplateProcessing": {
+      const { single, pair } = processor;
+      const specials = [...single, ...pair].filter((piece) => piece.type === "Special");
+      const format = (piece: TemplatePiece): unknown =>
+        piece.type === "Text"
+          ? { Sequence: { id: "AB"[piece.sequence], type_id: piece.typeId } }
+          : { SpecialToken: { id: piece.name, type_id: piece.typeId } };
+      return {
+        type: "TemplateProcessing",
+        single: single.map(format),
+        pair: pair.map(format),
+        special_tokens: Object.fromEntries(
+          specials.map(({ name, ids, tokens }) => [name, { id: name, ids: [...ids], tokens: [...tokens] }]),
+        ),
+      };
+    }
+    case "BertProcessing":
+      return { type: "BertProcessing", ...formatEnds(processor) };
+    case "RobertaProcessing": {
+      const { trimOffsets, addPrefixSpace } = processor;
+      return {
+        type: "RobertaProcessing",
+        ...formatEnds(processor),
+        trim_offsets: trimOffsets,
+        add_prefix_space: addPrefixSpace,
+      };
+    }
+    case "ByteLevel": {
+      const { addPrefixSpace, trimOffsets, useRegex } = processor;
+      return {
+        type: "ByteLevel",
+        add_prefix_space: addPrefixSpace,
+        trim_offsets: trimOffsets,
+        use_regex: useRegex,
+      };
+    }
+    case "Sequence":
+      return { type: "Sequence", processors: processor.processors.map(formatPostProcessor) };
+    default:
+      return unreachable(processor, "post-processor");
+  }
+}
+
+function formatEnds({ sep, cls }: { sep: SpecialToken; cls: SpecialToken }): Record<string, unknown> {
+  return { sep: [sep.token, sep.id], cls: [cls.token, cls.id] };
+}

@@ -1,0 +1,103 @@
+/**
+ * GPT-2's vocab.json and merges.txt (in the first release encoder.json and vocab.bpe): byte-level BPE.
+ * Follows transformers' GPT2Tokenizer; RoBERTa and BART use the same files with other special tokens.
+ */
+
+import { describe, TokenizerFileError } from "../errors";
+import { JsonCursor, parseJson } from "../json";
+import { MAX_MERGES } from "../limits";
+import { MergeTable } from "../models/merge-table";
+import type { PostProcessor } from "../post-processors/post-processor";
+import { Vocabulary } from "../vocabulary";
+import type { TokenizerParts } from "./parts";
+import { readMerges, readVocab } from "./tokenizer-json";
+import { specialToken } from "./vocab-txt";
+
+export interface VocabAndMergesOptions {
+  /** Put a space before a text that has none. Default false. */
+  readonly addPrefixSpace?: boolean;
+  /** Tokens that are found in the text as they stand. Default: `<|endoftext|>`, if it is in the vocabulary. */
+  readonly specialTokens?: readonly string[];
+  /** `<s> text </s>` around every text, as RoBERTa and BART do; the vocabulary must have both. Default false. */
+  readonly roberta?: boolean;
+}
+
+/** The lines of merges.txt without its heading. */
+export function readMergesTxt(text: string, file: string): string[] {
+  const merges: string[] = [];
+  for (let from = 0, line = 1; from < text.length; line++) {
+    const newline = text.indexOf("\n", from);
+    let end = newline === -1 ? text.length : newline;
+    const next = newline === -1 ? text.length : newline + 1;
+    if (text[end - 1] === "\r") end--;
+    const merge = text.slice(from, end);
+    if (merge !== "" && !(line === 1 && merge.startsWith("#version"))) merges.push(merge);
+    if (merges.length > MAX_MERGES) {
+      throw new TokenizerFileError({ file, at: `line ${line}`, expected: `at most ${MAX_MERGES} merges`, got: "more" });
+    }
+    from = next;
+  }
+  return merges;
+}
+
+export function partsOfVocabAndMerges(
+  vocab: unknown,
+  mergesText: string,
+  options: VocabAndMergesOptions,
+  files: { readonly vocab: string; readonly merges: string },
+): TokenizerParts {
+  const json = typeof vocab === "string" ? parseJson(vocab, files.vocab) : vocab;
+  const { ids, tokens } = readVocab(new JsonCursor(json, files.vocab));
+  const lines = readMergesTxt(mergesText, files.merges);
+  const merges = MergeTable.fromList(readMerges(new JsonCursor(lines, files.merges), ids, ""));
+  const { addPrefixSpace = false, roberta = false } = options;
+  const needed = (content: string): number => {
+    const id = ids.get(content);
+    if (id !== undefined) return id;
+    throw new TokenizerFileError({ file: files.vocab, at: "the tokens", expected: describe(content), got: "none" });
+  };
+  const names = options.specialTokens ?? ["<|endoftext|>", ...ROBERTA_TOKENS].filter((name) => ids.has(name));
+  const ends = { cls: { id: -1, token: "<s>" }, sep: { id: -1, token: "</s>" } };
+  if (roberta) {
+    ends.cls.id = needed("<s>");
+    ends.sep.id = needed("</s>");
+  }
+  const end = ids.get("<|endoftext|>") ?? null;
+  return {
+    kind: "vocab.json",
+    vocabulary: new Vocabulary(tokens, ids),
+    addedTokens: names.map((name) => ({
+      ...specialToken(needed(name), name),
+      // As transformers: the mask takes the space before it along.
+      lstrip: roberta && name === "<mask>",
+    })),
+    normalizer: null,
+    preTokenizer: { type: "ByteLevel", addPrefixSpace, trimOffsets: true, useRegex: true },
+    model: {
+      type: "BPE",
+      ids,
+      merges,
+      vocabSize: tokens.length,
+      looseCharacters: [],
+      byteIds: null,
+      unkToken: null,
+      fuseUnk: false,
+      ignoreMerges: false,
+      continuingSubwordPrefix: "",
+      endOfWordSuffix: "",
+    },
+    postProcessor: roberta
+      ? { type: "RobertaProcessing", ...ends, trimOffsets: true, addPrefixSpace }
+      : ({ type: "ByteLevel", addPrefixSpace, trimOffsets: false, useRegex: true } satisfies PostProcessor),
+    decoder: { type: "ByteLevel", addPrefixSpace, trimOffsets: true, useRegex: true },
+    specialIds: new Set(names.map(needed)),
+    bosId: roberta ? ends.cls.id : end,
+    eosId: roberta ? ends.sep.id : end,
+    unkId: ids.get("<unk>") ?? end,
+    padId: ids.get("<pad>") ?? null,
+    truncation: null,
+    padding: null,
+  };
+}
+
+const ROBERTA_TOKENS = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"];
