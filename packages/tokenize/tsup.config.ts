@@ -1,4 +1,10 @@
 import { defineConfig } from "tsup";
 import { library } from "../../tsup.base";
 
-export default defineConfig(library());
+// One minified ES module: people take this package for its size. `require` loads it from Node 20.19 on.
+export default defineConfig({
+  ...library(),
+  format: ["esm"],
+  minify: true,
+  dts: { compilerOptions: { stripInternal: true } },
+});

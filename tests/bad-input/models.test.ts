@@ -202,7 +202,7 @@ describe("tokenizers", () => {
 
   test("one that is not supported leaves a model that takes ids, and says why it takes no text", async () => {
     const tokenizer = parsed(STORIES["tokenizer.json"]) as { model: { type: string } };
-    tokenizer.model.type = "Unigram";
+    tokenizer.model.type = "CharLevel";
     await using model = await load(sourceOf({ ...STORIES, "tokenizer.json": json(tokenizer) }));
     expect(model.tokenizer).toBeNull();
     expect(() => model.generate("Once")).toThrow(/CharLevel.*pass ids instead/);

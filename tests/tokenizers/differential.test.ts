@@ -6,7 +6,7 @@
 
 import type { Tokenizer } from "@qkv/tokenize";
 import fc from "fast-check";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { compareEncodings, type Failure, shown, shrink } from "./compare";
 import { DIVERGENCES, type Divergence, keptByNative, PATTERN_DIVERGENCES, withoutDivergent } from "./ledger";
 import { type Encoded, type Input, native, Oracle } from "./native";
@@ -24,6 +24,9 @@ const STRINGS = fromEnvironment("QKV_FUZZ_STRINGS", 3000);
 const SEED = fromEnvironment("QKV_FUZZ_SEED", 20);
 /** Components see every character, or with fewer strings every few. */
 const CHARACTER_STEP = Math.max(1, Math.round(12_000 / Math.max(1, STRINGS)));
+// Those who ask for more have more patience.
+vi.setConfig({ testTimeout: 60_000 + 30 * STRINGS });
+
 /** Failures of a tokenizer that are shrunk and shown. */
 const SHOWN = 5;
 

@@ -199,7 +199,7 @@ const KINDS: Readonly<Record<string, readonly string[]>> = {
 };
 
 const AWKWARD = Object.values(awkwardTexts().texts).filter((text) => text.length <= 100);
-const WORDS = readFileSync(repository("tests/fixtures/tokenizers/make/multilingual.txt"), "utf8").split(/\s+/);
+const WORDS = readFileSync(repository("tests/fixtures/tokenizers/make/multilingual.txt"), "utf8").match(/\S+/g) ?? [];
 
 /**
  * Texts of a dozen pieces, seldom longer than a hundred units, lone surrogates and all. `own` are texts that mean

@@ -1,7 +1,7 @@
 /** From a source of files to a parsed model: which format it is, its config, where its tensors and tokens are. */
 
 import { checkOptions } from "@qkv/core";
-import { Tokenizer, UnsupportedTokenizerError } from "@qkv/tokenize";
+import { Tokenizer } from "@qkv/tokenize";
 import { type FoundChatTemplates, findChatTemplates, folderChatTemplates, ggufChatTemplates } from "./chat/files";
 import { JsonConfig } from "./config/json-config";
 import { ModelFileError } from "./errors";
@@ -13,14 +13,18 @@ import { type Gguf, openGguf } from "./formats/gguf";
 import { openLlama2c } from "./formats/llama2c";
 import { findSafetensors, openSafetensors, usualSafetensors } from "./formats/safetensors";
 import { ARCHITECTURES, type ParsedModel, readLlama2c } from "./registry";
+import {
+  folderTokenizer,
+  isLlama2cTokenizer,
+  isTokenizerFile,
+  readTokenizer,
+  readTokenizerFile,
+} from "./tokenizer-files";
 import type { Checkpoint, CheckpointTensor } from "./weights/weights";
 
 /** Configs are a few kB; this leaves room for long label lists. */
 const MAX_CONFIG_BYTES = 16 * 1024 * 1024;
-/** The largest tokenizer.json in use are about 35 MB. */
-const MAX_TOKENIZER_BYTES = 256 * 1024 * 1024;
 const CONFIG = "config.json";
-const TOKENIZER = "tokenizer.json";
 
 /** Which model it is, before its config is understood: also for those that do not run. */
 export interface IdentifiedModel {
@@ -93,10 +97,6 @@ export async function findModel(files: CheckedSource): Promise<string> {
   });
 }
 
-function isLlama2cTokenizer(name: string): boolean {
-  return /^tok(enizer|\d+)\.bin$/.test(name);
-}
-
 // ---- Hugging Face: config.json, safetensors, tokenizer.json
 
 async function identifyFolder(
@@ -122,10 +122,7 @@ async function identifyFolder(
     if (json.has("quantization_config")) throw json.unsupported("quantization_config", ["none"]);
     const model = ARCHITECTURES[architecture].fromJson(json);
     const endIds = await readEndIds(files, folder, json, ARCHITECTURES[architecture].defaultEndIds);
-    const tokenizer = await readTokenizer(choice, null, async () => {
-      const name = folder + TOKENIZER;
-      return (await files.exists(name)) ? readTokenizerFile(files, name, null) : `there is no ${name}`;
-    });
+    const tokenizer = await readTokenizer(choice.tokenizer, null, () => folderTokenizer(files, folder));
     const chat = await findChatTemplates(() => folderChatTemplates(files, folder));
     return { architecture, model, checkpoint: { files, file: path, tensors }, ...tokenizer, chat, endIds };
   };
@@ -166,7 +163,7 @@ async function identifyGguf(files: CheckedSource, file: string, choice: FileChoi
     const known = Object.keys(ARCHITECTURES).filter((name) => ARCHITECTURES[name].fromGguf !== null);
     if (!known.includes(architecture)) throw json.unsupported("general.architecture", known);
     const model = await ARCHITECTURES[architecture].fromGguf!(gguf, json, files);
-    const tokenizer = await readTokenizer(choice, null, async () => ggufTokenizer(gguf, file));
+    const tokenizer = await readTokenizer(choice.tokenizer, null, async () => ggufTokenizer(gguf, file));
     const endIds = ["tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id"].flatMap((key) => json.tokenIds(key));
     const tensors = model.tensors ?? gguf.tensors;
     const chat = await findChatTemplates(async () => ggufChatTemplates(gguf, file));
@@ -187,7 +184,7 @@ async function identifyLlama2c(files: CheckedSource, file: string, choice: FileC
   const parse = async (): Promise<ModelFiles> => {
     const model = readLlama2c(llama2c);
     const { vocabSize } = llama2c.config;
-    const tokenizer = await readTokenizer(choice, vocabSize, async () => {
+    const tokenizer = await readTokenizer(choice.tokenizer, vocabSize, async () => {
       const names = [`tok${vocabSize}.bin`, "tokenizer.bin"].map((name) => folderOf(file) + name);
       for (const name of names) if (await files.exists(name)) return readTokenizerFile(files, name, vocabSize);
       return `there is neither ${names.join(" nor ")}`;
@@ -203,66 +200,9 @@ async function identifyLlama2c(files: CheckedSource, file: string, choice: FileC
 
 // ---- Tokenizers
 
-/** The user's tokenizer, else what `find` finds or says; one that is sound but not supported is a reason, no error. */
-async function readTokenizer(
-  choice: FileChoice,
-  vocabSize: number | null,
-  find: () => Promise<Tokenizer | string>,
-): Promise<Pick<ModelFiles, "tokenizer" | "tokenizerProblem">> {
-  if (choice.tokenizer instanceof Tokenizer) return { tokenizer: choice.tokenizer, tokenizerProblem: null };
-  if (choice.tokenizer !== undefined) {
-    return {
-      tokenizer: await openTokenizer(choice.tokenizer, vocabSize),
-      tokenizerProblem: null,
-    };
-  }
-  try {
-    const found = await find();
-    return typeof found === "string"
-      ? { tokenizer: null, tokenizerProblem: found }
-      : { tokenizer: found, tokenizerProblem: null };
-  } catch (error) {
-    if (!(error instanceof UnsupportedTokenizerError)) throw error;
-    return { tokenizer: null, tokenizerProblem: error.message };
-  }
-}
-
-/** A tokenizer file of its own, on disk: tokenizer.json, a GGUF file, or llama2.c's. */
-async function openTokenizer(path: string, vocabSize: number | null): Promise<Tokenizer> {
-  const { files, file } = await openSource(path);
-  try {
-    return await readTokenizerFile(files, file ?? TOKENIZER, vocabSize);
-  } finally {
-    await files.close();
-  }
-}
-
-async function readTokenizerFile(files: CheckedSource, file: string, vocabSize: number | null): Promise<Tokenizer> {
-  const start = await files.readSome(file, 0, 4);
-  if (start === null) throw files.missing(file);
-  const text = String.fromCharCode(...start);
-  if (text === "GGUF") return Tokenizer.fromGguf((await openGguf(files, file)).metadata, { file });
-  if (/^\s*\{/.test(text) || file.endsWith(".json")) {
-    return Tokenizer.fromTokenizerJson(await files.readText(file, MAX_TOKENIZER_BYTES), { file });
-  }
-  const bytes = (await files.readSome(file, 0, MAX_TOKENIZER_BYTES)) as Uint8Array;
-  return Tokenizer.fromLlama2c(bytes, {
-    vocabSize: vocabSize ?? countLlama2cTokens(bytes),
-    file,
-  });
-}
-
-/** How many tokens a llama2.c tokenizer holds, which only the model's header says: score, length and bytes of each. */
-function countLlama2cTokens(bytes: Uint8Array): number {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  let count = 0;
-  for (let at = 4; at + 8 <= bytes.length; count++) at += 8 + Math.max(0, view.getInt32(at + 4, true));
-  return Math.max(1, count);
-}
-
 /**
  * A tokenizer alone: of a model (a folder, a GGUF or llama2.c file), whether that model runs or not, or a file of its own
- * (tokenizer.json, tokenizer.bin).
+ * (tokenizer.json, vocab.txt, vocab.json with merges.txt, a .model of sentencepiece, tokenizer.bin).
  *
  * @throws TokenizerFileError, UnsupportedTokenizerError, ModelFileError
  * @example
@@ -276,12 +216,13 @@ export async function loadTokenizer(
   checkOptions("loadTokenizer", options, ["signal"]);
   const { files, file } = await openSource(source, options.signal);
   try {
-    if (file === null && (await files.exists(TOKENIZER))) return await readTokenizerFile(files, TOKENIZER, null);
-    if (file !== null && (file.endsWith(TOKENIZER) || isLlama2cTokenizer(file))) {
-      return await readTokenizerFile(files, file, null);
+    if (file !== null && isTokenizerFile(file)) return await readTokenizerFile(files, file, null);
+    if (file === null) {
+      const found = await folderTokenizer(files, "");
+      if (typeof found !== "string") return found;
+      if (await files.exists(CONFIG)) throw new ModelFileError(found, { file: CONFIG });
     }
     const model = file ?? (await findModel(files));
-    if (file === null && model === CONFIG) throw files.missing(TOKENIZER);
     if (!model.endsWith(".json") && (await detectFormat(files, model)) === "gguf") {
       return await readTokenizerFile(files, model, null);
     }

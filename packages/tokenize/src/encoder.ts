@@ -3,10 +3,9 @@
 import { AddedTokens } from "./added-tokens";
 import { Encoding, type EncodingSource } from "./encoding/encoding";
 import { type Padding, paddedLength, padPart } from "./encoding/padding";
-import { joinParts, type Part, type Rows } from "./encoding/rows";
+import { joinParts, type Part, type Rows, rowCount, type Segment } from "./encoding/rows";
 import { type Truncation, truncate } from "./encoding/truncation";
 import { describe } from "./errors";
-import { grown } from "./memory";
 import { createModel, type Model } from "./models/model";
 import { Tokens } from "./models/tokens";
 import { checkId, checkOptions, checkPadding, checkTruncation } from "./options";
@@ -92,13 +91,7 @@ export class Encoder {
       const kept = parts.map(({ rows }) => ({ rows, overflowing: [] }));
       return this.#assemble(kept, formed, addSpecialTokens).rows;
     });
-    const length =
-      padding === null
-        ? 0
-        : paddedLength(
-            assembled.map((rows) => rows.length),
-            padding,
-          );
+    const length = padding === null ? 0 : paddedLength(assembled.map(rowCount), padding);
     const padded = (part: Part): Part => (padding === null ? part : padPart(part, length, padding));
     return made.map(({ formed, parts }, i) => {
       const source: EncodingSource = {
@@ -136,18 +129,17 @@ export class Encoder {
     const { preTokenizer } = this.#parts;
     const model = this.#model;
     const tokens = new Tokens();
-    let words = new Int32Array(64);
+    const words: number[] = [];
     let word = 0;
-    const markFrom = (from: number): void => {
-      if (words.length < tokens.length) words = grown(words, tokens.ids.length);
-      for (let i = from; i < tokens.length; i++) words[i] = word;
+    const markWord = (): void => {
+      while (words.length < tokens.length) words.push(word);
       word++;
     };
     for (const piece of addedTokens.split(text)) {
       const first = tokens.length;
       if (piece.type === "Token") {
         tokens.pushText(piece.id, 0, piece.text.text.length, piece.text.text);
-        markFrom(first);
+        markWord();
         toOriginal(tokens, first, piece.text);
         continue;
       }
@@ -155,39 +147,29 @@ export class Encoder {
       const isDirect = cut.byteLevel && model.takesBytes === true && model.encodeBytes !== undefined;
       const { text: aligned, spans } = cut.byteLevel && !isDirect ? spellBytes(cut) : cut;
       for (let i = 0; i < spans.length; i++) {
-        const from = tokens.length;
         if (isDirect) model.encodeBytes?.(aligned.text, spans.start(i), spans.end(i), tokens);
         else model.encode(aligned.text, spans.start(i), spans.end(i), tokens);
-        markFrom(from);
+        markWord();
       }
       toOriginal(tokens, first, aligned);
     }
-    const { length, texts } = tokens;
-    return {
-      length,
-      ids: tokens.ids.subarray(0, length),
-      typeIds: new Int32Array(length).fill(sequence),
-      starts: tokens.starts.subarray(0, length),
-      ends: tokens.ends.subarray(0, length),
-      words: words.subarray(0, length),
-      sequences: new Int32Array(length).fill(sequence),
-      special: new Uint8Array(length),
-      attention: new Uint8Array(length).fill(1),
-      texts,
-    };
+    const { ids, starts, ends, texts } = tokens;
+    const ranges = { starts, ends, words };
+    return [{ ids, ranges, typeId: sequence, sequence, special: 0, attention: 1, texts }];
   }
 
   #truncated(sequences: readonly Rows[], truncation: Truncation | null, addSpecialTokens: boolean): Part[] {
     if (truncation === null) return sequences.map((rows) => ({ rows, overflowing: [] }));
     const added = addSpecialTokens ? countAdded(this.#parts.postProcessor, sequences.length === 2) : 0;
-    return truncate(sequences, truncation, added);
+    const direction = truncation.direction ?? this.#parts.truncationSide ?? "right";
+    return truncate(sequences, { ...truncation, direction }, added);
   }
 
   /** Stage 4. */
   #assemble(parts: readonly Part[], texts: readonly string[], addSpecialTokens: boolean): Part {
     const { postProcessor, vocabulary } = this.#parts;
-    const tokenOf = (rows: Rows, row: number): string =>
-      rows.texts.get(row) ?? (vocabulary.tokenOf(rows.ids[row]) as string);
+    const tokenOf = ({ ids, texts: own }: Segment, row: number): string =>
+      own.get(row) ?? (vocabulary.tokenOf(ids[row]) as string);
     return joinParts(postProcess(postProcessor, parts, addSpecialTokens, { texts, tokenOf }));
   }
 
@@ -204,7 +186,7 @@ export class Encoder {
     return {
       length: options.length ?? "longest",
       padToMultipleOf: options.padToMultipleOf ?? null,
-      direction: options.direction ?? file?.direction ?? "right",
+      direction: options.direction ?? this.#parts.paddingSide ?? file?.direction ?? "right",
       padId,
       padTypeId: options.padTypeId ?? file?.padTypeId ?? 0,
       padToken: options.padToken ?? this.#parts.vocabulary.tokenOf(padId) ?? "[PAD]",

@@ -6,7 +6,7 @@ export type { Encoding } from "./encoding/encoding";
 export type { Padding } from "./encoding/padding";
 export type { Direction, Truncation, TruncationStrategy } from "./encoding/truncation";
 export { TokenizerFileError, UnencodableTextError, UnsupportedTokenizerError } from "./errors";
-export type { TokenizerFiles, TokenizerSource } from "./sources/detect";
+export { TOKENIZER_FILES, type TokenizerFiles, type TokenizerSource } from "./sources/detect";
 export type { FileContent, FileReader } from "./sources/files";
 export type { GgufTokenizerMetadata } from "./sources/gguf-metadata";
 export type { SourceKind } from "./sources/parts";

@@ -14,29 +14,28 @@ const BYTE_ORDER_MARK = 0xfeff;
  */
 export function parseJson(source: string, file: string, maxValues = MAX_JSON_VALUES): unknown {
   const text = source.charCodeAt(0) === BYTE_ORDER_MARK ? source.slice(1) : source;
+  const { length } = text;
   let depth = 0;
   let values = 1;
-  for (let at = 0; at < text.length; at++) {
-    const code = text.charCodeAt(at);
+  for (let at = 0; at < length; at++) {
+    let code = text.charCodeAt(at);
     if (code === QUOTE) {
-      for (at++; at < text.length && text.charCodeAt(at) !== QUOTE; at++) {
-        if (text.charCodeAt(at) === BACKSLASH) at++;
+      while (++at < length) {
+        code = text.charCodeAt(at);
+        if (code === QUOTE) break;
+        if (code === BACKSLASH) at++;
       }
+    } else if (code === COMMA) {
+      values++;
     } else if (code === 91 || code === 123) {
       if (++depth > MAX_JSON_DEPTH) throw tooDeep(file, `character ${at}`);
-      values++;
-    } else if (code === COMMA) {
       values++;
     } else if (code === 93 || code === 125) {
       depth--;
     }
     if (values > maxValues) {
-      throw new TokenizerFileError({
-        file,
-        at: `character ${at}`,
-        expected: `at most ${maxValues} values`,
-        got: "more",
-      });
+      const [where, expected] = [`character ${at}`, `at most ${maxValues} values`];
+      throw new TokenizerFileError({ file, at: where, expected, got: "more" });
     }
   }
   try {
@@ -62,7 +61,8 @@ function tooDeep(file: string, at: string): TokenizerFileError {
 
 /** True for a string whose surrogates all pair up, which is what UTF-8 can carry. */
 export function isWellFormed(text: string): boolean {
-  return !/\p{Surrogate}/u.test(text);
+  // Older browsers lack the method.
+  return (text as { isWellFormed?: () => boolean }).isWellFormed?.() ?? !/\p{Surrogate}/u.test(text);
 }
 
 /** Counts the steps of one stage over all its nested Sequences. */

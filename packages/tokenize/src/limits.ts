@@ -42,12 +42,6 @@ export const MAX_CACHED_PAIRS = 1 << 20;
 /** Symbols of a word for which memory is kept from one call to the next (24 bytes each); longer words give it back. */
 export const MAX_KEPT_SYMBOLS = 1 << 16;
 
-/** Longest chat template of a tokenizer_config.json in UTF-16 units; the longest known ones have about 20,000. */
-export const MAX_CHAT_TEMPLATE_LENGTH = 1 << 20;
-
-/** Most chat templates of a tokenizer_config.json; known ones have at most four. */
-export const MAX_CHAT_TEMPLATES = 256;
-
 /** Most words that a model remembers, and the longest of them in UTF-16 units: a few MB at worst. */
 export const MAX_CACHED_WORDS = 16_384;
 export const MAX_CACHED_WORD = 64;
@@ -80,7 +74,7 @@ export const MAX_REGEX_REPEAT = 100_000;
 /** Most different properties in a regular expression: looking all of Unicode up takes 50 ms for each. */
 export const MAX_REGEX_PROPERTIES = 32;
 
-/** Most failures that one search remembers, a byte or four each. Only patterns that look far ahead in vain come near. */
+/** Most bytes that one search takes for its stack, and for the failures that it remembers: a match of 4 million choices. */
 export const MAX_REGEX_MEMORY = 1 << 26;
 
 /** Longest piece of a FixedLength pre-tokenizer, far above any text. */

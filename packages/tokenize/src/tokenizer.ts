@@ -64,6 +64,8 @@ export class Tokenizer {
   /** What the file asks for by default, for `encode`'s options; it is not done unasked. */
   readonly truncation: Required<Truncation> | null;
   readonly padding: Required<Padding> | null;
+  /** The model's longest text in tokens, where tokenizer_config.json says so. */
+  readonly modelMaxLength: number | null;
   readonly #parts: TokenizerParts;
   readonly #encoder: Encoder;
 
@@ -80,6 +82,7 @@ export class Tokenizer {
     this.padId = parts.padId;
     this.truncation = parts.truncation;
     this.padding = parts.padding;
+    this.modelMaxLength = parts.modelMaxLength ?? null;
   }
 
   /**

@@ -29,6 +29,7 @@ export class DecodeStream {
   #known: string;
   #ended = false;
 
+  /** @internal */
   constructor(source: StreamSource, prefix: ArrayLike<number>, prefixText: string) {
     this.#source = source;
     this.#chain = openDecoder(source.decoder, this.#out);

@@ -277,6 +277,8 @@ function plainStep(tokens: string[], decoder: Decoder): string[] {
     }
     case "Sequence":
       return decoder.decoders.reduce(plainStep, tokens);
+    default:
+      throw new Error(`no slow twin of ${decoder.type}`);
   }
 }
 

@@ -1,6 +1,6 @@
 /** What `encode` gives: the tokens of a text, column by column. */
 
-import type { Part, Rows } from "./rows";
+import { type Part, type Rows, rowCount, type Segment } from "./rows";
 
 /** What an encoding needs of its tokenizer and its texts. */
 export interface EncodingSource {
@@ -34,24 +34,23 @@ export class Encoding {
 
   /** How many tokens. */
   get length(): number {
-    return this.#rows.length;
+    return rowCount(this.#rows);
   }
 
   get ids(): number[] {
-    this.#ids ??= Array.from(this.#rows.ids);
+    this.#ids ??= ([] as number[]).concat(...this.#rows.map((segment) => segment.ids));
     return this.#ids;
   }
 
   /** Which segment a token belongs to, as BERT's token_type_ids: 0, or 1 for a pair, unless the post-processor says else. */
   get typeIds(): number[] {
-    return Array.from(this.#rows.typeIds);
+    return this.#column((segment) => segment.typeId);
   }
 
   /** The string of each token: the vocabulary's ("\u2581Once", "##ing", "<0x0A>"), or for an added token the text that it matched. */
   get tokens(): string[] {
-    this.#tokens ??= Array.from(
-      this.#rows.ids,
-      (id, row) => this.#rows.texts.get(row) ?? (this.#source.tokenOf(id) as string),
+    this.#tokens ??= this.#column(
+      ({ ids, texts }, row) => texts.get(row) ?? (this.#source.tokenOf(ids[row]) as string),
     );
     return this.#tokens;
   }
@@ -61,36 +60,33 @@ export class Encoding {
    * UTF-16 units, or code points where `encode` was asked for them; [0, 0] for tokens that were added.
    */
   get offsets(): [start: number, end: number][] {
-    if (this.#offsets === null) {
-      const { starts, ends, sequences } = this.#rows;
-      const convert = this.#source.convertOffset;
-      this.#offsets = Array.from(starts, (start, row) => {
-        const sequence = sequences[row];
-        if (convert === null || sequence < 0) return [start, ends[row]];
-        return [convert(start, sequence), convert(ends[row], sequence)];
-      });
-    }
+    const convert = this.#source.convertOffset;
+    this.#offsets ??= this.#column(({ ranges, sequence }, row) => {
+      if (ranges === null) return [0, 0];
+      const [start, end] = [ranges.starts[row], ranges.ends[row]];
+      return convert === null ? [start, end] : [convert(start, sequence), convert(end, sequence)];
+    });
     return this.#offsets;
   }
 
   /** Which word, as the pre-tokenizer cut them, each token is a part of; null for tokens that were added. */
   get wordIds(): (number | null)[] {
-    return Array.from(this.#rows.words, (word) => (word < 0 ? null : word));
+    return this.#column(({ ranges }, row) => (ranges === null ? null : ranges.words[row]));
   }
 
   /** 0 for tokens of the text, 1 for its pair, null for tokens that were added. */
   get sequenceIds(): (number | null)[] {
-    return Array.from(this.#rows.sequences, (sequence) => (sequence < 0 ? null : sequence));
+    return this.#column(({ sequence }) => (sequence < 0 ? null : sequence));
   }
 
   /** 1 for tokens that were added around the text; 0 for all of the text, special tokens written in it too. */
   get specialTokensMask(): number[] {
-    return Array.from(this.#rows.special);
+    return this.#column(({ special }) => special);
   }
 
   /** 0 for padding, else 1. */
   get attentionMask(): number[] {
-    return Array.from(this.#rows.attention);
+    return this.#column(({ attention }) => attention);
   }
 
   /** What truncation cut off, in parts of the same length, each with the special tokens around it. */
@@ -103,5 +99,13 @@ export class Encoding {
   toJSON(): Record<string, unknown> {
     const { ids, typeIds, tokens, offsets, wordIds, sequenceIds, specialTokensMask, attentionMask, overflowing } = this;
     return { ids, typeIds, tokens, offsets, wordIds, sequenceIds, specialTokensMask, attentionMask, overflowing };
+  }
+
+  #column<T>(read: (segment: Segment, row: number) => T): T[] {
+    const column: T[] = [];
+    for (const segment of this.#rows) {
+      for (let row = 0; row < segment.ids.length; row++) column.push(read(segment, row));
+    }
+    return column;
   }
 }

@@ -2,7 +2,7 @@
 
 import type { JsonCursor } from "../json";
 import { MAX_LENGTH_OPTION, MAX_VOCAB_SIZE } from "../limits";
-import { addedRows, joinRows, type Part, type Rows } from "./rows";
+import { addedSegment, type Part, type Rows, rowCount } from "./rows";
 import { capitalized, type Direction, parseDirection } from "./truncation";
 
 export interface Padding {
@@ -35,13 +35,13 @@ export function padPart(part: Part, length: number, padding: Required<Padding>):
 }
 
 function padRows(rows: Rows, length: number, padding: Required<Padding>): Rows {
-  const missing = length - rows.length;
+  const missing = length - rowCount(rows);
   if (missing <= 0) return rows;
   const { padId, padTypeId, padToken, direction } = padding;
   const ids = new Array<number>(missing).fill(padId);
   const texts = new Array<string>(missing).fill(padToken);
-  const added = addedRows({ ids, texts, typeId: padTypeId, attention: 0 });
-  return joinRows(direction === "left" ? [added, rows] : [rows, added]);
+  const added = addedSegment(ids, texts, padTypeId, 0);
+  return direction === "left" ? [added, ...rows] : [...rows, added];
 }
 
 /** Reads `padding` of a tokenizer.json. */

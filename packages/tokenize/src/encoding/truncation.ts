@@ -2,7 +2,7 @@
 
 import type { JsonCursor } from "../json";
 import { MAX_LENGTH_OPTION, MAX_OVERFLOWING } from "../limits";
-import { type Part, type Rows, sliceRows } from "./rows";
+import { type Part, type Rows, rowCount, sliceRows } from "./rows";
 
 export interface Truncation {
   /** Most tokens, those that are added around the text included. */
@@ -14,7 +14,7 @@ export interface Truncation {
   readonly strategy?: TruncationStrategy;
   /** How many tokens the parts in `overflowing` repeat of the one before. Default 0. */
   readonly stride?: number;
-  /** Which end is cut off. Default "right". */
+  /** Which end is cut off. Default: what tokenizer_config.json says, else "right". */
   readonly direction?: Direction;
 }
 
@@ -32,7 +32,7 @@ export function truncate(sequences: readonly Rows[], options: Truncation, added:
   if (room < 0) {
     throw new RangeError(`truncation: maxLength ${maxLength} leaves no room for the ${added} special tokens`);
   }
-  const lengths = sequences.map((rows) => rows.length);
+  const lengths = sequences.map(rowCount);
   const excess = lengths.reduce((sum, length) => sum + length, 0) - room;
   if (excess <= 0) return sequences.map((rows) => ({ rows, overflowing: [] }));
   const wanted = room === 0 ? lengths.map(() => 0) : shareOf(lengths, room, excess, strategy);
@@ -59,8 +59,9 @@ function shareOf(lengths: readonly number[], room: number, excess: number, strat
 }
 
 function cut(rows: Rows, maxLength: number, stride: number, direction: Direction): Part {
-  if (maxLength >= rows.length) return { rows, overflowing: [] };
-  if (maxLength === 0) return { rows: sliceRows(rows, 0, 0), overflowing: [rows] };
+  const length = rowCount(rows);
+  if (maxLength >= length) return { rows, overflowing: [] };
+  if (maxLength === 0) return { rows: [], overflowing: [rows] };
   if (stride >= maxLength) {
     throw new RangeError(
       `truncation: stride ${stride} must be less than the ${maxLength} tokens that are left for the text, special tokens taken off`,
@@ -69,11 +70,9 @@ function cut(rows: Rows, maxLength: number, stride: number, direction: Direction
   const step = maxLength - stride;
   const parts: Rows[] = [];
   for (let from = 0; ; from += step) {
-    const to = Math.min(from + maxLength, rows.length);
-    parts.push(
-      direction === "right" ? sliceRows(rows, from, to) : sliceRows(rows, rows.length - to, rows.length - from),
-    );
-    if (to === rows.length) break;
+    const to = Math.min(from + maxLength, length);
+    parts.push(direction === "right" ? sliceRows(rows, from, to) : sliceRows(rows, length - to, length - from));
+    if (to === length) break;
     if (parts.length > MAX_OVERFLOWING) throw new RangeError(`truncation: more than ${MAX_OVERFLOWING} parts`);
   }
   return { rows: parts[0], overflowing: parts.slice(1) };

@@ -88,7 +88,7 @@ export class SentencePieceBpe {
 
   #merge(text: string, start: number, end: number, out: Tokens): void {
     const found = this.#found;
-    found.length = 0;
+    found.truncate(0);
     found.texts.clear();
     this.#bpe.encode(text, start, end, found);
     const { unkId, unused } = this.#config;
@@ -123,7 +123,7 @@ export class SentencePieceBpe {
     const last = out.length - 1;
     const isRun = last >= this.#first && out.ids[last] === unkId;
     const from = isRun ? out.starts[last] : start;
-    if (isRun) out.length--;
+    if (isRun) out.truncate(last);
     out.pushText(unkId, from, end, text.slice(from, end));
   }
 

@@ -192,7 +192,7 @@ export class Unigram {
       for (let i = 0; i < bytes.length; i++) {
         const id = byteIds[bytes[i]];
         if (id < 0) {
-          out.length = first;
+          out.truncate(first);
           break;
         }
         if (!this.#isFloat) out.push(id, start, end);

@@ -46,7 +46,7 @@ export class WordPiece {
     if (isKept && this.#cache.replay(word, start, out)) return;
     const from = out.length;
     if (!this.#cover(word, start, out)) {
-      out.length = from;
+      out.truncate(from);
       out.push(this.#unkId(), start, end);
     }
     if (isKept) this.#cache.store(word, start, out, from);

@@ -154,12 +154,13 @@ function readFoldings(): Map<number, number[]> {
   // No cased letter lies above plane 1.
   for (let code = 0; code < 0x20000; code++) {
     const character = String.fromCodePoint(code);
-    if (!/\p{Changes_When_Casefolded}/u.test(character)) continue;
-    for (const target of [character.toLowerCase(), character.toUpperCase().toLowerCase()]) {
+    if (!/\p{Changes_When_Casemapped}/u.test(character)) continue;
+    const upper = character.toUpperCase();
+    for (const target of [character.toLowerCase(), upper, upper.toLowerCase().normalize("NFC")]) {
       const folded = target.codePointAt(0) as number;
       // Foldings to several characters are left out, here as in the regular expressions of JavaScript.
       if (String.fromCodePoint(folded) !== target || folded === code) continue;
-      if (!new RegExp(`^\\u{${code.toString(16)}}$`, "iu").test(target)) continue;
+      if (!/^(.)\1$/isu.test(character + target)) continue;
       const group = [...new Set([...(variants.get(folded) ?? [folded]), ...(variants.get(code) ?? [code])])];
       for (const member of group) variants.set(member, group);
     }

@@ -18,31 +18,39 @@ const FAILED = 1;
 const SUCCEEDED = 2;
 /** Numbers in a stack entry: instruction and state, rounds that have not moved, place, and for a loop its start. */
 const ENTRY = 4;
+const FIRST_STACK = 256;
+/** Numbers of the stack that stay from one search to the next. */
+const MAX_KEPT_STACK = 1 << 16;
 
 type Block = Uint8Array | Int32Array;
 
 export function regexMatcher(program: RegexProgram): Matcher {
   // Kept from search to search. A search inside of `found` starts where the stack is empty.
-  const stack = { entries: new Int32Array(256) };
+  const stack = { entries: new Int32Array(FIRST_STACK) };
   return (text, from, to, found) => {
-    const search = new Search(program, stack, text, from, to);
-    let at = from;
-    let lastEnd = -1;
-    for (;;) {
-      const start = search.findStart(at);
-      if (start === -1) return;
-      const { end } = search;
-      // As onig's iterator does: no empty match where the last match ended.
-      if (start === end && end === lastEnd) {
-        at = search.after(end);
-        if (at > to) return;
-        continue;
-      }
-      at = end;
-      lastEnd = end;
-      found(start, end);
+    try {
+      findAll(new Search(program, stack, text, from, to), from, to, found);
+    } finally {
+      if (stack.entries.length > MAX_KEPT_STACK) stack.entries = new Int32Array(FIRST_STACK);
     }
   };
+}
+
+function findAll(search: Search, from: number, to: number, found: (start: number, end: number) => void): void {
+  let lastEnd = -1;
+  for (let at = from; at <= to; ) {
+    const start = search.findStart(at);
+    if (start === -1) return;
+    const { end } = search;
+    // As onig's iterator does: no empty match where the last match ended.
+    if (start === end && end === lastEnd) {
+      at = search.after(end);
+      continue;
+    }
+    at = end;
+    lastEnd = end;
+    found(start, end);
+  }
 }
 
 class Search {
@@ -276,6 +284,7 @@ class Search {
   #push(choice: number, rounds: number, at: number, first: number): void {
     const top = this.#top;
     if (top === this.#stack.entries.length) {
+      if (top * 4 >= MAX_REGEX_MEMORY) throw tooMuchMemory();
       const larger = new Int32Array(top * 2);
       larger.set(this.#stack.entries);
       this.#stack.entries = larger;
@@ -311,9 +320,7 @@ class Search {
       row[slot] = block;
       this.#memory += block.byteLength;
       if (this.#memory > MAX_REGEX_MEMORY) {
-        throw new RangeError(
-          `a regular expression takes more than ${MAX_REGEX_MEMORY} bytes of memory to match a text`,
-        );
+        throw tooMuchMemory();
       }
     }
     block[place & (BLOCK - 1)] = value;
@@ -330,6 +337,10 @@ class Search {
       this.#rows[this.#firstRow] = undefined;
     }
   }
+}
+
+function tooMuchMemory(): RangeError {
+  return new RangeError(`a regular expression takes more than ${MAX_REGEX_MEMORY} bytes of memory to match this text`);
 }
 
 function previous(text: string, at: number, from: number): number {

@@ -87,7 +87,7 @@ function parseSequence(text: RegexText, options: Options, depth: number): RegexN
     const switched = parseSwitch(text, options);
     if (switched !== null) {
       // It holds to the end of the group, over every `|` on the way.
-      nodes.push(parseChoice(text, switched, depth + 1));
+      nodes.push({ type: "Sequence", nodes: [parseChoice(text, switched, depth + 1)] });
       break;
     }
     nodes.push(parseQuantifiers(text, parseAtom(text, options, depth)));
@@ -186,7 +186,11 @@ function parseGroup(text: RegexText, options: Options, depth: number): RegexNode
     return parseInner(text, options, depth);
   }
   const optional = text.match(/^([imx]*(?:-[imx]*)?):/, 16);
-  if (optional !== null) return parseInner(text, switchedOptions(options, optional[1]), depth);
+  // A group for itself, which may be repeated whatever is in it.
+  if (optional?.[1]) {
+    return { type: "Sequence", nodes: [parseInner(text, switchedOptions(options, optional[1]), depth)] };
+  }
+  if (optional !== null) return parseInner(text, options, depth);
   if (text.take(">")) return { type: "Atomic", node: parseInner(text, options, depth) };
   const look = text.match(/^(<?)([=!])/, 2);
   if (look !== null) {

@@ -1,6 +1,6 @@
 /** Stage 4: puts special tokens around a text and its pair, and trims offsets. The types of tokenizer.json. */
 
-import { addedRows, joinParts, type Part, type Rows } from "../encoding/rows";
+import { addedSegment, joinParts, type Part, type Rows, type Segment } from "../encoding/rows";
 import { unreachable } from "../errors";
 import type { JsonCursor, StepCount } from "../json";
 import { MAX_LENGTH_OPTION, MAX_TEMPLATE_IDS, MAX_VOCAB_SIZE } from "../limits";
@@ -74,7 +74,7 @@ export function countAdded(processor: PostProcessor | null, hasPair: boolean): n
 export interface PostProcessorSource {
   /** The text, and its pair if there is one. */
   readonly texts: readonly string[];
-  tokenOf(rows: Rows, row: number): string;
+  tokenOf(segment: Segment, row: number): string;
 }
 
 /** `parts`: the text, or the text and its pair. What comes out is to be joined in order. */
@@ -125,11 +125,11 @@ function single(special: SpecialToken, typeId: number): Part {
 }
 
 function specialPart(ids: readonly number[], texts: readonly string[], typeId: number): Part {
-  return { rows: addedRows({ ids, texts, typeId, attention: 1 }), overflowing: [] };
+  return { rows: [addedSegment(ids, texts, typeId, 1)], overflowing: [] };
 }
 
 function withType(part: Part, typeId: number, overflowingToo = false): Part {
-  const typed = (rows: Rows): Rows => ({ ...rows, typeIds: new Int32Array(rows.length).fill(typeId) });
+  const typed = (rows: Rows): Rows => rows.map((segment) => ({ ...segment, typeId }));
   return { rows: typed(part.rows), overflowing: overflowingToo ? part.overflowing.map(typed) : part.overflowing };
 }
 
@@ -146,22 +146,32 @@ function isSpaceUnit(unit: number): boolean {
 
 /** Takes the spaces at the ends of each token out of its offsets. */
 function trimRows(rows: Rows, addPrefixSpace: boolean, source: PostProcessorSource): Rows {
-  const starts = rows.starts.slice();
-  const ends = rows.ends.slice();
-  for (let row = 0; row < rows.length; row++) {
-    const token = source.tokenOf(rows, row);
+  return rows.map((segment, i) => trimSegment(segment, i === 0, addPrefixSpace, source));
+}
+
+function trimSegment(
+  segment: Segment,
+  isFirst: boolean,
+  addPrefixSpace: boolean,
+  source: PostProcessorSource,
+): Segment {
+  if (segment.ranges === null) return segment;
+  const text = source.texts[segment.sequence];
+  const starts = [...segment.ranges.starts];
+  const ends = [...segment.ranges.ends];
+  for (let row = 0; row < starts.length; row++) {
+    const token = source.tokenOf(segment, row);
     let leading = 0;
     while (leading < token.length && isSpaceUnit(token.charCodeAt(leading))) leading++;
     let trailing = 0;
     while (trailing < token.length && isSpaceUnit(token.charCodeAt(token.length - 1 - trailing))) trailing++;
     // A single space in front of the first token is the one that was put there.
-    if (addPrefixSpace && leading === 1 && (row === 0 || starts[row] === 0)) leading = 0;
+    if (addPrefixSpace && leading === 1 && ((isFirst && row === 0) || starts[row] === 0)) leading = 0;
     if (leading === 0 && trailing === 0) continue;
-    const text = source.texts[rows.sequences[row]] ?? "";
     starts[row] = Math.min(moved(text, starts[row], leading), ends[row]);
     if (ends[row] >= trailing) ends[row] = Math.max(moved(text, ends[row], -trailing), starts[row]);
   }
-  return { ...rows, starts, ends };
+  return { ...segment, ranges: { starts, ends, words: segment.ranges.words } };
 }
 
 /** `count` characters further on, or back. */

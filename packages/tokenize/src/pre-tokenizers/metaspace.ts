@@ -20,12 +20,15 @@ export interface Metaspace {
 
 export function metaspace(words: Words, { replacement, prependScheme, split }: Metaspace): Words {
   const { text } = words.text;
+  // One unit for one unit leaves everything in its place.
+  const isNarrow = replacement.length === 1;
+  const given = isNarrow ? { ...words, text: { ...words.text, text: text.replaceAll(" ", replacement) } } : words;
   const wantsPrefix = (start: number): boolean =>
     prependScheme !== "never" &&
     text.charCodeAt(start) !== 0x20 &&
     !text.startsWith(replacement, start) &&
     (prependScheme === "always" || originalStart(words.text, start) === 0);
-  const spaced = rewritten(words, replacement, wantsPrefix, true);
+  const spaced = rewritten(given, replacement, wantsPrefix, !isNarrow);
   if (!split) return spaced;
   return splitWords(
     spaced,

@@ -68,13 +68,10 @@ function isBlob(source: unknown): source is Blob {
   return typeof (source as Partial<Blob> | null)?.arrayBuffer === "function";
 }
 
-/** In the order of preference. */
-const SENTENCEPIECE_FILES = [
-  "spiece.model",
-  "tokenizer.model",
-  "sentencepiece.bpe.model",
-  "sentencepiece.model",
-  "spm.model",
+/** What a folder's tokenizer may be in, in the order of preference. */
+export const TOKENIZER_FILES: readonly string[] = [
+  ...["tokenizer.json", "spiece.model", "tokenizer.model", "sentencepiece.bpe.model", "sentencepiece.model"],
+  ...["vocab.txt", "vocab.json", "encoder.json", "tokenizer.bin"],
 ];
 
 async function detectFiles(opened: OpenedFiles): Promise<Detected> {
@@ -84,19 +81,12 @@ async function detectFiles(opened: OpenedFiles): Promise<Detected> {
     if (content === null || content === undefined) throw missing(file);
     return detectFile(content, file, opened);
   }
-  for (const name of [
-    "tokenizer.json",
-    ...SENTENCEPIECE_FILES,
-    "vocab.txt",
-    "vocab.json",
-    "encoder.json",
-    "tokenizer.bin",
-  ]) {
+  for (const name of TOKENIZER_FILES) {
     const content = await read(name);
     if (content !== null && content !== undefined) return withConfig(await detectFile(content, name, opened), opened);
   }
-  const expected = `tokenizer.json, ${SENTENCEPIECE_FILES.join(", ")}, vocab.txt, vocab.json with merges.txt, or tokenizer.bin`;
-  throw new TokenizerFileError({ file: "the folder", at: "its files", expected, got: "none of them" });
+  const expected = `${TOKENIZER_FILES.join(", ")}, one of them`;
+  throw new TokenizerFileError({ file: "the folder", at: "its files", expected, got: "none" });
 }
 
 function missing(file: string): TokenizerFileError {
@@ -320,5 +310,8 @@ function withAddedTokens(parts: TokenizerParts, config: TokenizerConfig, file: s
     eosId: named(eos, parts.eosId),
     unkId: named(unk, parts.unkId),
     padId: named(pad, parts.padId),
+    modelMaxLength: config.modelMaxLength,
+    paddingSide: config.paddingSide,
+    truncationSide: config.truncationSide,
   };
 }

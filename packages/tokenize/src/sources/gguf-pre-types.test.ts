@@ -31,8 +31,10 @@ test.each([
   ["kimi-k2", "Hello\u4e16\u754cabc", ["Hello", "\u4e16\u754c", "abc"]],
   ["afmoe", "1234567 a", ["1", "234", "567", " a"]],
   ["superbpe", "1234567 a", ["1", "234", "567", " a"]],
-  ["bloom", "a b, (c)", ["a", " b", ",", " (", "c", ")"]],
+  ["bloom", "a b, (c)", ["a", " b", ", (", "c", ")"]],
   ["default", "it's 1234", ["it", "'", "s", " ", "123", "4"]],
+  // Its range for punctuation, :-~, has the ASCII letters as well.
+  ["deepseek-llm", "It's \u00c9\u00e9t 12!", ["It", "'", "s", " \u00c9\u00e9", "t", " ", "12", "!"]],
   ["deepseek-v3", "a1234\u4e16b", ["a", "123", "4", "\u4e16", "b"]],
 ])("%s cuts %j", (name, text, words) => {
   expect(cut(name, text)).toEqual(words);

@@ -28,7 +28,7 @@ type Entry = readonly [names: string, ...regexes: string[]];
 const NUMBERS = "\\p{N}";
 const GROUPED = "\\p{N}{1,3}";
 const THREE_DIGITS = "[0-9][0-9][0-9]";
-const WHOLE_O200K = o200k(true, GROUPED.slice(5) as "{1,3}");
+const WHOLE_O200K = o200k(true, "{1,3}");
 const LLAMA3 = llama3("{1,3}");
 const QWEN2 = llama3("");
 const BLOOM = " ?[^(\\s|.,!?\u2026\u3002\uff0c\u3001\u0964\u06d4\u060c)]+";
@@ -36,6 +36,13 @@ const NO_CONTRACTIONS = QWEN2.slice(QWEN2.indexOf("|[^") + 1);
 /** Numbers in groups of three from their right end. */
 const FROM_RIGHT = "\\p{N}{1,3}(?=(?:\\p{N}{3})*(?!\\p{N}))";
 const HAN_OF_DEEPSEEK = "[\u4e00-\u9fa5\u0800-\u4e00\uac00-\ud7ff]+";
+
+/** The cased letters of DeepSeek LLM above ASCII, as code points. */
+const CASED =
+  "b5 c0-d6 d8-f6 f8-1ba 1bc-1bf 1c4-293 295-2af 370-373 376-377 37b-37d 37f 386 388-38a 38c 38e-3a1 3a3-3f5 3f7-481 48a-52f 531-556 10a0-10c5 13a0-13f5 13f8-13fd 1c90-1cba 1cbd-1cbf 1d00-1d2b 1d6b-1d77 1d79-1d9a 1e00-1f15 1f18-1f1d 1f20-1f45 1f48-1f4d 1f50-1f57 1f59 1f5b 1f5d 1f5f-1f7d 1f80-1fb4 1fb6-1fbc 1fbe 1fc2-1fc4 1fc6-1fcc 1fd0-1fd3 1fd6-1fdb 1fe0-1fec 1ff2-1ff4 1ff6-1ffc 2102 2107 210a-2113 2115 2119-211d 2124 2126 2128 212a-212d 212f-2134 2139 213c-213f 2145-2149 214e 2183-2184 2c00-2c7b 2c7e-2ce4 2ceb-2cee 2cf2-2cf3 a640-a66d a680-a69b a722-a76f a771-a787 a78b-a78e ab70-abbf fb00-fb06 fb13-fb17 ff21-ff3a ff41-ff5a 10400-1044f 104b0-104d3 104d8-104fb 10c80-10cb2 10cc0-10cf2 118a0-118df 1e900-1e943".replace(
+    /[0-9a-f]+/g,
+    "\\x{$&}",
+  );
 
 /** Names, then the regular expressions in the order in which they cut. */
 const ENTRIES: readonly Entry[] = [
@@ -88,7 +95,7 @@ const ENTRIES: readonly Entry[] = [
   ],
   ["deepseek-v3 hunyuan-dense joyai-llm hy_v4", GROUPED, DEEPSEEK_HAN, DEEPSEEK],
   [
-    "spark2.5",
+    "spark2_5",
     GROUPED,
     DEEPSEEK_HAN,
     DEEPSEEK.replace("[\\p{P}\\p{S}]+[\\r\\n]*|\\s*[\\r\\n]+", "[\\p{P}\\p{S}]+|[\\r\\n]"),
@@ -99,6 +106,15 @@ const ENTRIES: readonly Entry[] = [
     FROM_RIGHT,
     "[\u4e00-\u9fff\u3400-\u4dbf\uf900-\ufaff\u3040-\u309f\u30a0-\u30ff\uff65-\uff9f\u2f00-\u2fdf\u0e00-\u0e7f\u0e80-\u0eff\u1780-\u17ff\u1000-\u109f\uaa60-\uaa7f\ua9e0-\ua9ff\uac00-\ud7af\u1100-\u11ff]+",
     DEEPSEEK,
+  ],
+  [
+    "deepseek-llm",
+    "[\\r\\n]",
+    `\\s?[A-Za-z${CASED.replaceAll(" ", "")}]+`,
+    "\\s?[!-/:-~\uff01-\uff0f\uff1a-\uff5e\u2018-\u201f\u3000-\u3002]+",
+    "\\s+$",
+    HAN_OF_DEEPSEEK,
+    "\\p{N}+",
   ],
   ["deepseek-coder", "[\\r\\n]", "\\s?\\p{L}+", "\\s?\\p{P}+", HAN_OF_DEEPSEEK, NUMBERS],
   [

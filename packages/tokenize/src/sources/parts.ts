@@ -3,7 +3,7 @@
 import type { AddedToken } from "../added-tokens";
 import type { Decoder } from "../decoders/decoder";
 import type { Padding } from "../encoding/padding";
-import type { Truncation } from "../encoding/truncation";
+import type { Direction, Truncation } from "../encoding/truncation";
 import type { ModelConfig } from "../models/model";
 import type { Normalizer } from "../normalizers/normalizer";
 import type { PostProcessor } from "../post-processors/post-processor";
@@ -30,4 +30,8 @@ export interface TokenizerParts {
   /** What the file asks for by default; `encode` does it only when it is told to. */
   readonly truncation: Required<Truncation> | null;
   readonly padding: Required<Padding> | null;
+  /** What tokenizer_config.json says, where there is one. */
+  readonly modelMaxLength?: number | null;
+  readonly paddingSide?: Direction | null;
+  readonly truncationSide?: Direction | null;
 }

@@ -22,7 +22,6 @@ describe("readTokenizerConfig", () => {
     const config = read(undefined);
     expect(config).toMatchObject({ tokenizerClass: null, addBosToken: null, modelMaxLength: null, addedTokens: [] });
     expect(config.specialTokens).toMatchObject({ bos: null, mask: null, additional: [] });
-    expect(config.chatTemplates.size).toBe(0);
   });
 
   test("a BERT of 2020 (MiniLM's files)", () => {
@@ -99,21 +98,10 @@ describe("readTokenizerConfig", () => {
     expect(config.addedTokens).toEqual([]);
   });
 
-  test("named tokens in extra_special_tokens; chat templates in their three forms", () => {
+  test("named tokens in extra_special_tokens", () => {
     expect([...read({ extra_special_tokens: { boi_token: "<i>" } }).specialTokens.named]).toEqual([
       ["boi_token", "<i>"],
     ]);
-    const list = [
-      { name: "default", template: "a" },
-      { name: "tool_use", template: "b" },
-    ];
-    expect([...read({ chat_template: "a" }).chatTemplates]).toEqual([["default", "a"]]);
-    const both = [
-      ["default", "a"],
-      ["tool_use", "b"],
-    ];
-    expect([...read({ chat_template: list }).chatTemplates]).toEqual(both);
-    expect([...read({ chat_template: Object.fromEntries(both) }).chatTemplates]).toEqual(both);
   });
 
   test.each<[unknown, string]>([
@@ -132,9 +120,6 @@ describe("readTokenizerConfig", () => {
     [{ added_tokens_decoder: { "4194304": { content: "x" } } }, "added_tokens_decoder: expected ids from 0 to 4194303"],
     [{ added_tokens_decoder: { "1": "x" } }, 'added_tokens_decoder.1: expected an object, got "x"'],
     [{ added_tokens_decoder: { "1": { content: "x", lstrip: 1 } } }, "added_tokens_decoder.1.lstrip: expected true or"],
-    [{ chat_template: 1 }, "chat_template: expected an object, got 1"],
-    [{ chat_template: [{ name: "x" }] }, "chat_template[0].template: expected a string, got nothing"],
-    [{ chat_template: "x".repeat((1 << 20) + 1) }, "chat_template: expected at most 1048576 characters"],
   ])("refuses %#", (config, message) => {
     expect(() => read(config)).toThrow(TokenizerFileError);
     expect(() => read(config)).toThrow(`tokenizer_config.json: ${message}`);

@@ -3,7 +3,7 @@
 import type { AddedToken } from "../added-tokens";
 import { describe } from "../errors";
 import { isWellFormed, type JsonCursor } from "../json";
-import { MAX_ADDED_TOKEN_LENGTH, MAX_CHAT_TEMPLATE_LENGTH, MAX_CHAT_TEMPLATES, MAX_VOCAB_SIZE } from "../limits";
+import { MAX_ADDED_TOKEN_LENGTH, MAX_VOCAB_SIZE } from "../limits";
 
 /** An added token before its id is known. */
 export type AddedTokenForm = Omit<AddedToken, "id">;
@@ -38,18 +38,13 @@ export interface TokenizerConfig {
   readonly doLowerCase: boolean | null;
   readonly stripAccents: boolean | null;
   readonly tokenizeChineseChars: boolean | null;
-  readonly removeSpace: boolean | null;
-  readonly keepAccents: boolean | null;
   readonly cleanUpTokenizationSpaces: boolean | null;
-  readonly splitSpecialTokens: boolean | null;
   readonly legacy: boolean | null;
   readonly extraIds: number | null;
   /** Null also for the huge number that stands for no limit. */
   readonly modelMaxLength: number | null;
   readonly paddingSide: Side | null;
   readonly truncationSide: Side | null;
-  /** By name; `default` is the plain one. */
-  readonly chatTemplates: ReadonlyMap<string, string>;
 }
 
 /** The files of a folder, parsed; null for one that is not there. */
@@ -92,16 +87,12 @@ export function readTokenizerConfig(files: TokenizerConfigFiles): TokenizerConfi
     doLowerCase: flag("do_lower_case"),
     stripAccents: flag("strip_accents"),
     tokenizeChineseChars: flag("tokenize_chinese_chars"),
-    removeSpace: flag("remove_space"),
-    keepAccents: flag("keep_accents"),
     cleanUpTokenizationSpaces: flag("clean_up_tokenization_spaces"),
-    splitSpecialTokens: flag("split_special_tokens"),
     legacy: flag("legacy"),
     extraIds: get("extra_ids")?.integer(0, MAX_VOCAB_SIZE) ?? null,
     modelMaxLength: readLength(get("model_max_length") ?? get("max_len")),
     paddingSide: readSide(get("padding_side")),
     truncationSide: readSide(get("truncation_side")),
-    chatTemplates: readChatTemplates(get("chat_template")),
   };
 }
 
@@ -216,24 +207,4 @@ function readAddedTokens(json: JsonCursor | null, special: ReadonlyMap<string, u
     if (content !== "") byId.set(id, { id, content, ...flags });
   }
   return [...byId.values()].sort((a, b) => a.id - b.id);
-}
-
-// ---- Chat templates
-
-/** One template, a list of `{name, template}`, or an object of them by name. */
-function readChatTemplates(json: JsonCursor | null): Map<string, string> {
-  const templates = new Map<string, string>();
-  if (json === null) return templates;
-  const add = (name: string, template: JsonCursor): void => {
-    if (templates.set(name, template.string(MAX_CHAT_TEMPLATE_LENGTH)).size > MAX_CHAT_TEMPLATES) {
-      json.fail(`at most ${MAX_CHAT_TEMPLATES} chat templates`, "more");
-    }
-  };
-  if (typeof json.value === "string") add("default", json);
-  else if (Array.isArray(json.value)) {
-    for (const item of json.items()) add(item.get("name").string(MAX_ADDED_TOKEN_LENGTH), item.get("template"));
-  } else {
-    for (const name of Object.keys(json.object())) add(name, json.get(name));
-  }
-  return templates;
 }

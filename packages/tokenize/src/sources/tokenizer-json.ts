@@ -211,26 +211,30 @@ export function readMerges(json: JsonCursor, ids: ReadonlyMap<string, number>, p
     const merge = merges[i];
     // The older form is a line of merges.txt, whose heading some files kept.
     if (typeof merge === "string" && merge.startsWith("#version")) continue;
-    const pair: unknown = typeof merge === "string" ? pairOfLine(merge) : merge;
-    if (!Array.isArray(pair) || pair.length !== 2 || typeof pair[0] !== "string" || typeof pair[1] !== "string") {
+    let left: unknown;
+    let right: unknown;
+    if (typeof merge === "string") {
+      const space = merge.indexOf(" ");
+      left = space === -1 ? null : merge.slice(0, space);
+      right = merge.includes(" ", space + 1) ? null : merge.slice(space + 1);
+    } else if (Array.isArray(merge) && merge.length === 2) {
+      [left, right] = merge as unknown[];
+    }
+    if (typeof left !== "string" || typeof right !== "string") {
       throw json.item(i).fail('"left right" or ["left", "right"]');
     }
     // The right part loses the prefix that marks it as a continuation.
-    const right = prefix !== "" && pair[1].startsWith(prefix) ? pair[1].slice(prefix.length) : pair[1];
+    const rest = prefix !== "" && right.startsWith(prefix) ? right.slice(prefix.length) : right;
     // Before anything is made of texts that can be no tokens.
-    const length = pair[0].length + right.length;
+    const length = left.length + rest.length;
     if (length > longest) json.item(i).fail(`at most ${longest} characters, as the longest token has`, `${length}`);
-    for (const token of [pair[0], pair[1], pair[0] + right]) {
-      const id = ids.get(token);
-      if (id === undefined) json.item(i).fail("tokens of the vocabulary", describe(token));
-      triples[count++] = id as number;
-    }
+    triples[count++] = ids.get(left) ?? unknownToken(json.item(i), left);
+    triples[count++] = ids.get(right) ?? unknownToken(json.item(i), right);
+    triples[count++] = ids.get(left + rest) ?? unknownToken(json.item(i), left + rest);
   }
   return triples.subarray(0, count);
 }
 
-/** The two parts of "left right"; null for more or fewer. Not split(), whose list may be as long as the text. */
-function pairOfLine(line: string): [string, string] | null {
-  const space = line.indexOf(" ");
-  return space === -1 || line.includes(" ", space + 1) ? null : [line.slice(0, space), line.slice(space + 1)];
+function unknownToken(json: JsonCursor, token: string): never {
+  return json.fail("tokens of the vocabulary", describe(token));
 }

@@ -41,6 +41,10 @@ export function originalEnd(source: AlignedText, at: number): number {
   return source.ends === null ? source.origin + at + 1 : source.ends[at];
 }
 
+/** Arrays that the next writer writes into: making them costs more than writing a short text. */
+let spare: { readonly starts: Int32Array<ArrayBuffer>; readonly ends: Int32Array<ArrayBuffer> } | null = null;
+const MAX_SPARE = 1 << 16;
+
 /**
  * Writes a new text from an old one, left to right: `copy` what stays, `put` what is new, leave out what goes.
  * One writer makes one text.
@@ -48,14 +52,17 @@ export function originalEnd(source: AlignedText, at: number): number {
 export class TextWriter {
   readonly #source: AlignedText;
   #text = "";
-  #starts: Int32Array;
-  #ends: Int32Array;
+  #starts: Int32Array<ArrayBuffer>;
+  #ends: Int32Array<ArrayBuffer>;
   #length = 0;
 
   constructor(source: AlignedText) {
     this.#source = source;
-    this.#starts = new Int32Array(source.text.length + 16);
-    this.#ends = new Int32Array(source.text.length + 16);
+    const needed = source.text.length + 16;
+    const taken = spare !== null && spare.starts.length >= needed ? spare : null;
+    if (taken !== null) spare = null;
+    this.#starts = taken?.starts ?? new Int32Array(Math.max(needed, 1024));
+    this.#ends = taken?.ends ?? new Int32Array(this.#starts.length);
   }
 
   /** Units `from` to `to` of the source as they are. */
@@ -101,12 +108,9 @@ export class TextWriter {
   }
 
   finish(): AlignedText {
-    return {
-      text: this.#text,
-      starts: this.#starts.subarray(0, this.#length),
-      ends: this.#ends.subarray(0, this.#length),
-      origin: this.#source.origin,
-    };
+    const [starts, ends] = [this.#starts.slice(0, this.#length), this.#ends.slice(0, this.#length)];
+    if (this.#starts.length <= MAX_SPARE) spare = { starts: this.#starts, ends: this.#ends };
+    return { text: this.#text, starts, ends, origin: this.#source.origin };
   }
 
   #putRange(text: string, start: number, end: number): void {

@@ -1,24 +1,15 @@
 /** A growing list of ranges in a text. */
-
-import { grown } from "../memory";
-
 export class Spans {
-  #bounds = new Int32Array(64);
-  #length = 0;
+  /** Start and end of each in turn. */
+  readonly #bounds: number[] = [];
 
   /** How many ranges. */
   get length(): number {
-    return this.#length;
+    return this.#bounds.length / 2;
   }
 
   push(start: number, end: number): void {
-    const at = this.#length * 2;
-    if (at === this.#bounds.length) {
-      this.#bounds = grown(this.#bounds, at * 2);
-    }
-    this.#bounds[at] = start;
-    this.#bounds[at + 1] = end;
-    this.#length++;
+    this.#bounds.push(start, end);
   }
 
   start(index: number): number {

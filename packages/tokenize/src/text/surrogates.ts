@@ -1,12 +1,12 @@
 /** Surrogates: texts that have half of one, and offsets that count a pair as one. */
 
+import { isWellFormed } from "../json";
+
 const LONE = /\p{Surrogate}/gu;
 
 /** The text with U+FFFD for each lone surrogate, which no UTF-8 can carry. */
 export function wellFormed(text: string): string {
-  // Older browsers lack isWellFormed.
-  const known = (text as { isWellFormed?: () => boolean }).isWellFormed?.();
-  return known === true ? text : text.replace(LONE, "\uFFFD");
+  return isWellFormed(text) ? text : text.replace(LONE, "\uFFFD");
 }
 
 /** For offsets in UTF-16 units of the texts, how many code points lie before them. */
