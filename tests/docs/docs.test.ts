@@ -3,8 +3,10 @@
 import { execFileSync } from "node:child_process";
 import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { afterAll, describe, expect, test } from "vitest";
+import { dirname } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { repository } from "../support/fixtures";
+import { fixtureBytes } from "../support/tokenizer-fixtures";
 
 const DOCS = [
   "README.md",
@@ -19,10 +21,30 @@ const DOCS = [
  * Shell lines that are not run here: they run this suite, change files, or take minutes. CI runs the first three.
  * Everything else is run.
  */
-const RUN_ELSEWHERE = [/^npx -y pnpm@10 (test|test:dist|lint:packages|bench|bench:peers|format)$/];
+const RUN_ELSEWHERE = [/^npx -y pnpm@10 (test|test:dist|lint:packages|bench|bench:peers|bench:tokenize|format)$/];
 
 // Inside of tests/, so that the packages are found by name.
 const SCRATCH = repository("tests/docs/.blocks");
+
+/** What the docs of the tokenizers call "./bert", "./gpt2", "./t5" and "./llama". */
+const FILES = `${SCRATCH}/files`;
+
+function unpackFiles(): void {
+  const put = (path: string, content: string | Uint8Array): void => {
+    mkdirSync(dirname(`${FILES}/${path}`), { recursive: true });
+    writeFileSync(`${FILES}/${path}`, content);
+  };
+  put("bert/vocab.txt", fixtureBytes("vocab", "bert_base_uncased_vocab.txt"));
+  put("gpt2/vocab.json", fixtureBytes("vocab", "gpt2_bpe_encoder.json"));
+  put("gpt2/merges.txt", fixtureBytes("vocab", "gpt2_bpe_vocab.bpe"));
+  put("t5/spiece.model", fixtureBytes("vocab", "t5.spiece.model"));
+  put("t5/config.json", '{ "model_type": "t5" }');
+  const models = "tests/fixtures/models/stories260K";
+  for (const name of ["tok512.bin", "stories260K.gguf"])
+    put(`llama/${name}`, readFileSync(repository(`${models}/${name}`)));
+  const json = repository("packages/cli/models/stories260K/tokenizer.json");
+  put("llama/tokenizer.json", readFileSync(json));
+}
 
 interface Block {
   readonly language: string;
@@ -53,6 +75,7 @@ function run(command: string, args: readonly string[]): string {
   });
 }
 
+beforeAll(unpackFiles);
 afterAll(() => rmSync(SCRATCH, { recursive: true, force: true }));
 
 describe.each(DOCS)("%s", (path) => {
@@ -68,7 +91,8 @@ describe.each(DOCS)("%s", (path) => {
     test.each(ts)("TypeScript at line $line", ({ code, line }) => {
       mkdirSync(SCRATCH, { recursive: true });
       const file = `${SCRATCH}/${path.replaceAll("/", "-")}-${line}.ts`;
-      writeFileSync(file, code);
+      const own = path.includes("tokenize") ? code.replace(/(["`])\.\//g, `$1${FILES}/`) : code;
+      writeFileSync(file, own);
       const conditions = process.env.QKV_TEST_DIST === "1" ? [] : ["--conditions=qkv-source"];
       const output = run(process.execPath, [...conditions, "--import", "tsx", file]);
       let rest = output;

@@ -18,6 +18,8 @@ export interface UnigramConfig {
   readonly pieces: readonly string[];
   /** By id, finite. */
   readonly scores: Float64Array;
+  /** The scores as the file says them, where they were read otherwise: see `asSerdeReads`. */
+  readonly written?: Float64Array;
   /** For characters that are no piece; without it they are an error. */
   readonly unkId: number | null;
   /** Ids of the 256 byte tokens, -1 where there is none; null turns byte fallback off. */
@@ -214,6 +216,7 @@ export function parseUnigram(json: JsonCursor): UnigramConfig {
   if (count > MAX_VOCAB_SIZE) vocab.fail(`at most ${MAX_VOCAB_SIZE} pieces`, `${count}`);
   const pieces: string[] = [];
   const scores = new Float64Array(count);
+  const written = new Float64Array(count);
   const ids = new Map<string, number>();
   for (let id = 0; id < count; id++) {
     const entry = vocab.array()[id];
@@ -226,7 +229,8 @@ export function parseUnigram(json: JsonCursor): UnigramConfig {
       return vocab.item(id).fail("a finite score", describe(score));
     }
     pieces.push(piece);
-    scores[id] = score;
+    scores[id] = asSerdeReads(score);
+    written[id] = score;
     ids.set(piece, id);
   }
   const unk = json.get("unk_id");
@@ -234,6 +238,7 @@ export function parseUnigram(json: JsonCursor): UnigramConfig {
     type: "Unigram",
     pieces,
     scores,
+    written,
     unkId: unk.isNull ? null : unk.integer(0, count - 1),
     byteIds: json.get("byte_fallback").boolean(false) ? byteTokenIds((token) => ids.get(token)) : null,
     roles: null,
@@ -241,11 +246,27 @@ export function parseUnigram(json: JsonCursor): UnigramConfig {
 }
 
 /** The `model` of a tokenizer.json. Roles have no place in it: reserved and user-defined pieces become added tokens. */
+/**
+ * A number as Rust's serde_json reads it by default, in which tokenizers is built: the digits as one integer, rounded,
+ * divided by a power of ten. From 16 digits on that may be another double than the nearest, which decides ties.
+ */
+function asSerdeReads(score: number): number {
+  const text = String(score);
+  if (text.length < 17) return score;
+  const exponentAt = text.indexOf("e");
+  const mantissa = exponentAt === -1 ? text : text.slice(0, exponentAt);
+  const dot = mantissa.indexOf(".");
+  const fraction = dot === -1 ? "" : mantissa.slice(dot + 1);
+  const digits = dot === -1 ? mantissa : mantissa.slice(0, dot) + fraction;
+  const exponent = (exponentAt === -1 ? 0 : Number(text.slice(exponentAt + 1))) - fraction.length;
+  return exponent < 0 ? Number(digits) / Number(`1e${-exponent}`) : Number(digits) * Number(`1e${exponent}`);
+}
+
 export function formatUnigram(config: UnigramConfig): unknown {
   return {
     type: "Unigram",
     unk_id: config.unkId,
-    vocab: config.pieces.map((piece, id) => [piece, config.scores[id]]),
+    vocab: config.pieces.map((piece, id) => [piece, (config.written ?? config.scores)[id]]),
     byte_fallback: config.byteIds !== null,
   };
 }

@@ -34,7 +34,8 @@ export class Charsmap {
   readonly #utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
   constructor(bytes: Uint8Array, fail: Fail) {
-    this.bytes = bytes.slice();
+    // Not slice(), which of a Buffer is a view.
+    this.bytes = new Uint8Array(bytes);
     const view = new DataView(this.bytes.buffer);
     const size = bytes.length < 4 ? 0 : view.getUint32(0, true);
     if (size < 4 || size % 4 !== 0 || size >= bytes.length - 4) {

@@ -40,7 +40,7 @@ export async function detect(
 ): Promise<Detected> {
   if (source instanceof URL) return detectFiles(await openLocation(source.href, signal));
   if (typeof source === "string") {
-    if (/^\s*[{[]/.test(source)) return detectFile(source, name ?? "tokenizer.json", openRecord({}));
+    if (/^\s*\{/.test(source)) return detectFile(source, name ?? "tokenizer.json", openRecord({}));
     return detectFiles(await openLocation(source, signal));
   }
   if (source instanceof Uint8Array) return detectFile(source, name ?? "the bytes", openRecord({}));
@@ -113,7 +113,7 @@ async function detectFile(content: FileContent, file: string, beside: OpenedFile
     if (file.endsWith(".bin") || !isText(content)) return one(partsOfLlama2c(content, null, file));
   }
   const text = textOf(content, file);
-  if (/^\uFEFF?\s*[{[]/.test(text)) return detectJson(parseJson(text, file), file, beside);
+  if (/^\uFEFF?\s*\{/.test(text)) return detectJson(parseJson(text, file), file, beside);
   if (file.endsWith("merges.txt") || file.endsWith(".bpe")) {
     throw new TokenizerFileError({ file, at: "the file", expected: "the folder, or vocab.json", got: "merges alone" });
   }
