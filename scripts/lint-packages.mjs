@@ -8,6 +8,9 @@ import { fileURLToPath } from "node:url";
 /** Most bytes of each tarball: watched, so that they grow by decision. Kernels, readable and twice (ESM, CJS), cost most. */
 const LIMITS = { "@qkv/core": 140_000, "@qkv/tokenize": 60_000, "@qkv/models": 120_000, qkv: 1_200_000 };
 
+/** @qkv/tokenize is one ES module, half the size of two forms; Node's `require` loads it from 20.19 on. */
+const attwRules = (name) => (name === "@qkv/tokenize" ? ["--ignore-rules", "cjs-resolves-to-esm"] : []);
+
 const root = fileURLToPath(new URL("..", import.meta.url));
 const out = mkdtempSync(join(tmpdir(), "qkv-pack-"));
 const run = (command, args, cwd = root) =>
@@ -32,7 +35,10 @@ try {
       ["size", () => bytes <= LIMITS[name] || `${bytes} bytes, more than ${LIMITS[name]}`],
       ["publint", () => run(bin("publint"), ["run", tarball, "--strict"]) !== null],
       // The executable has no types; `.` is what people import.
-      ["attw", () => run(bin("attw"), [tarball, "--entrypoints", ".", "--format", "ascii"]) !== null],
+      [
+        "attw",
+        () => run(bin("attw"), [tarball, "--entrypoints", ".", "--format", "ascii", ...attwRules(name)]) !== null,
+      ],
     ];
     for (const [check, passes] of checks) {
       let result;

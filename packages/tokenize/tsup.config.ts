@@ -5,6 +5,7 @@ import { library } from "../../tsup.base";
 export default defineConfig({
   ...library(),
   format: ["esm"],
-  minify: true,
+  minify: "terser",
+  terserOptions: { module: true, ecma: 2020, compress: { passes: 3, pure_getters: true, unsafe_arrows: true } },
   dts: { compilerOptions: { stripInternal: true } },
 });

@@ -54,7 +54,7 @@ export async function folderTokenizer(files: CheckedSource, folder: string): Pro
       read: async (file: string) => ((await files.exists(folder + file)) ? readWhole(files, folder + file) : null),
     });
   }
-  return `there is no ${folder}${TOKENIZER_FILES.join(`, ${folder}`)}`;
+  return `there is none of ${TOKENIZER_FILES.join(", ")}${folder === "" ? "" : ` in ${folder}`}`;
 }
 
 /** Whether a name is that of a tokenizer's file rather than a model's. */

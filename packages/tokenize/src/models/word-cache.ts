@@ -7,7 +7,7 @@ import type { Tokens } from "./tokens";
 const STRIDE = 3;
 
 export class WordCache {
-  #words = new Map<string, Int32Array>();
+  #words = new Map<string, number[]>();
 
   /** Whether a word of this length is kept at all. */
   takes(length: number): boolean {
@@ -26,12 +26,8 @@ export class WordCache {
   store(word: string, start: number, out: Tokens, from: number): void {
     // All are forgotten at once: cheaper than knowing which was used last, and common words are soon back.
     if (this.#words.size >= MAX_CACHED_WORDS) this.#words = new Map();
-    const tokens = new Int32Array((out.length - from) * STRIDE);
-    for (let i = from, at = 0; i < out.length; i++, at += STRIDE) {
-      tokens[at] = out.ids[i];
-      tokens[at + 1] = out.starts[i] - start;
-      tokens[at + 2] = out.ends[i] - start;
-    }
+    const tokens: number[] = [];
+    for (let i = from; i < out.length; i++) tokens.push(out.ids[i], out.starts[i] - start, out.ends[i] - start);
     this.#words.set(word, tokens);
   }
 }

@@ -18,21 +18,26 @@ export interface WordPieceConfig {
 
 export class WordPiece {
   readonly #config: WordPieceConfig;
-  /** Length of the longest token and of the longest continuation without its prefix, in UTF-16 units. */
+  /** Continuations without their prefix. */
+  readonly #continuations = new Map<string, number>();
+  /** UTF-16 units of the longest token that a word can start with, and of the longest continuation. */
   readonly #longestStart: number;
   readonly #longestContinuation: number;
   readonly #cache = new WordCache();
 
   constructor(config: WordPieceConfig) {
     this.#config = config;
+    const { ids, continuingSubwordPrefix: prefix } = config;
     let start = 0;
     let continuation = 0;
-    for (const token of config.ids.keys()) {
+    for (const [token, id] of ids) {
       start = Math.max(start, token.length);
-      if (token.startsWith(config.continuingSubwordPrefix)) continuation = Math.max(continuation, token.length);
+      if (!token.startsWith(prefix)) continue;
+      continuation = Math.max(continuation, token.length - prefix.length);
+      this.#continuations.set(token.slice(prefix.length), id);
     }
     this.#longestStart = start;
-    this.#longestContinuation = continuation - config.continuingSubwordPrefix.length;
+    this.#longestContinuation = continuation;
   }
 
   /**
@@ -53,15 +58,14 @@ export class WordPiece {
   }
 
   #cover(word: string, start: number, out: Tokens): boolean {
-    const { ids, continuingSubwordPrefix: prefix, maxInputCharsPerWord } = this.#config;
+    const { ids, maxInputCharsPerWord } = this.#config;
     if (word.length > maxInputCharsPerWord && countCharacters(word) > maxInputCharsPerWord) return false;
-    let at = 0;
-    while (at < word.length) {
+    for (let at = 0; at < word.length; ) {
+      const known = at === 0 ? ids : this.#continuations;
       let end = Math.min(word.length, at + (at === 0 ? this.#longestStart : this.#longestContinuation));
       let id: number | undefined;
       for (; end > at; end--) {
-        const piece = word.slice(at, end);
-        id = ids.get(at === 0 ? piece : prefix + piece);
+        id = known.get(word.slice(at, end));
         if (id !== undefined) break;
       }
       if (id === undefined) return false;

@@ -127,7 +127,9 @@ function isText(bytes: Uint8Array): boolean {
 
 async function detectJson(value: unknown, file: string, beside: OpenedFiles): Promise<Detected> {
   const json = new JsonCursor(value, file);
-  if (!json.get("model").isNull) return { parts: partsOfTokenizerJson(value, file), files: [file] };
+  // In a vocab.json "model" may be a token, whose id is a number.
+  if (typeof json.get("model").value === "object" && !json.get("model").isNull)
+    return { parts: partsOfTokenizerJson(value, file), files: [file] };
   for (const merges of ["merges.txt", "vocab.bpe"]) {
     const content = await beside.read(merges);
     if (content === null || content === undefined) continue;

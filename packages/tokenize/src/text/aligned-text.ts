@@ -44,6 +44,7 @@ export function originalEnd(source: AlignedText, at: number): number {
 /** Arrays that the next writer writes into: making them costs more than writing a short text. */
 let spare: { readonly starts: Int32Array<ArrayBuffer>; readonly ends: Int32Array<ArrayBuffer> } | null = null;
 const MAX_SPARE = 1 << 16;
+const NONE = new Int32Array(0);
 
 /**
  * Writes a new text from an old one, left to right: `copy` what stays, `put` what is new, leave out what goes.
@@ -52,17 +53,12 @@ const MAX_SPARE = 1 << 16;
 export class TextWriter {
   readonly #source: AlignedText;
   #text = "";
-  #starts: Int32Array<ArrayBuffer>;
-  #ends: Int32Array<ArrayBuffer>;
+  #starts = NONE;
+  #ends = NONE;
   #length = 0;
 
   constructor(source: AlignedText) {
     this.#source = source;
-    const needed = source.text.length + 16;
-    const taken = spare !== null && spare.starts.length >= needed ? spare : null;
-    if (taken !== null) spare = null;
-    this.#starts = taken?.starts ?? new Int32Array(Math.max(needed, 1024));
-    this.#ends = taken?.ends ?? new Int32Array(this.#starts.length);
   }
 
   /** Units `from` to `to` of the source as they are. */
@@ -109,7 +105,7 @@ export class TextWriter {
 
   finish(): AlignedText {
     const [starts, ends] = [this.#starts.slice(0, this.#length), this.#ends.slice(0, this.#length)];
-    if (this.#starts.length <= MAX_SPARE) spare = { starts: this.#starts, ends: this.#ends };
+    if (this.#starts !== NONE && this.#starts.length <= MAX_SPARE) spare = { starts: this.#starts, ends: this.#ends };
     return { text: this.#text, starts, ends, origin: this.#source.origin };
   }
 
@@ -125,6 +121,14 @@ export class TextWriter {
   #reserve(units: number): void {
     const needed = this.#length + units;
     if (needed <= this.#starts.length) return;
+    if (this.#starts === NONE) {
+      const likely = Math.max(needed, this.#source.text.length + 16);
+      const taken = spare !== null && spare.starts.length >= likely ? spare : null;
+      if (taken !== null) spare = null;
+      this.#starts = taken?.starts ?? new Int32Array(Math.max(likely, 1024));
+      this.#ends = taken?.ends ?? new Int32Array(this.#starts.length);
+      return;
+    }
     const capacity = Math.max(needed, this.#starts.length * 2);
     this.#starts = grown(this.#starts, capacity);
     this.#ends = grown(this.#ends, capacity);
