@@ -13,6 +13,23 @@ export interface Bundle {
   readonly warnings: readonly string[];
 }
 
+/** A module's own text, bundled and minified with esbuild's defaults for browsers. What it imports, tests/ must have. */
+export async function bundleText(contents: string): Promise<Uint8Array> {
+  const { build } = await import("esbuild");
+  const { outputFiles } = await build({
+    stdin: { contents, resolveDir: repository("tests") },
+    bundle: true,
+    minify: true,
+    platform: "browser",
+    format: "esm",
+    target: "es2022",
+    write: false,
+    logLevel: "silent",
+    tsconfigRaw: {},
+  });
+  return outputFiles[0].contents;
+}
+
 /** Bundles page.ts with esbuild's defaults for browsers, which resolve every package by its own exports. */
 export async function bundlePage(): Promise<Bundle> {
   const { build, formatMessages } = await import("esbuild");

@@ -54,7 +54,7 @@ test("normalized tokens are found in the normalized text, in normalized form", (
 
 test("a run of white space that a million tokens claim is walked once", () => {
   const text = " ".repeat(300_000);
-  expect(split(text, [{ content: " ", lstrip: true, rstrip: true }]).length).toBe(300_000);
+  expect(split(text, [{ content: " ", lstrip: true, rstrip: true }]).length).toBe(1);
 });
 
 test("the normalized form of a token is limited too, and so is the length of all forms together", () => {

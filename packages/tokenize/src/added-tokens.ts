@@ -3,8 +3,9 @@
  * Follows tokenizers' AddedVocabulary: leftmost, then longest; first the raw text, then the normalized rest.
  */
 
-import { TokenizerFileError } from "./errors";
+import { fileError } from "./errors";
 import { MAX_ADDED_TOKEN_LENGTH, MAX_ADDED_TOKENS_LENGTH } from "./limits";
+import { Trie } from "./models/trie";
 import { type Normalizer, normalize } from "./normalizers/normalizer";
 import { type AlignedText, alignedText, sliceAligned } from "./text/aligned-text";
 import { whiteSpace, wordCharacters } from "./text/characters";
@@ -42,7 +43,7 @@ export class AddedTokens {
       const check = (length: number, max: number, what: string): void => {
         if (length <= max) return;
         const at = `added token ${token.id}`;
-        throw new TokenizerFileError({ file, at, expected: `at most ${max} characters ${what}`, got: `${length}` });
+        throw fileError(file, at, `at most ${max} characters ${what}`, `${length}`);
       };
       const form = token.normalized ? normalize(normalizer, alignedText(token.content)).text : token.content;
       check(form.length, MAX_ADDED_TOKEN_LENGTH, "in its normalized form");
@@ -78,87 +79,58 @@ export class AddedTokens {
   }
 }
 
-/** Most nodes have one child, which needs no Map: under 60 bytes a node. */
-interface TrieNode {
-  /** The first child and its UTF-16 unit. */
-  unit: number;
-  child: TrieNode | null;
-  others: Map<number, TrieNode> | null;
-  token: AddedToken | null;
-}
-
-function newNode(): TrieNode {
-  return { unit: -1, child: null, others: null, token: null };
-}
-
-function childOf(node: TrieNode, unit: number): TrieNode | null {
-  return node.unit === unit ? node.child : (node.others?.get(unit) ?? null);
-}
-
 interface Span {
   readonly start: number;
   readonly end: number;
   readonly id: number | null;
 }
 
-/** Finds a set of strings in a text: a trie over UTF-16 units. */
+/** Finds a set of strings in a text. */
 class Matcher {
-  readonly #root = newNode();
+  /** By form, the index of its token. */
+  readonly #trie = new Trie();
+  readonly #tokens: AddedToken[] = [];
   /** A bit for every UTF-16 unit that a token starts with. */
   readonly #firstUnits = new Int32Array(0x10000 / 32);
 
   add(form: string, token: AddedToken): void {
     const first = form.charCodeAt(0);
     this.#firstUnits[first >> 5] |= 1 << (first & 31);
-    let node = this.#root;
-    for (let i = 0; i < form.length; i++) {
-      const unit = form.charCodeAt(i);
-      let child = childOf(node, unit);
-      if (child === null) {
-        child = newNode();
-        if (node.child === null) {
-          node.unit = unit;
-          node.child = child;
-        } else {
-          node.others ??= new Map();
-          node.others.set(unit, child);
-        }
-      }
-      node = child;
-    }
-    node.token = token;
+    this.#trie.add(form, this.#tokens.push(token) - 1);
   }
 
   /** Covers the text with spans: those of tokens, and those between (id null). */
   split(text: string): Span[] {
     if (text === "") return [];
-    if (this.#root.child === null) return [{ start: 0, end: text.length, id: null }];
+    if (this.#tokens.length === 0) return [{ start: 0, end: text.length, id: null }];
     const spans: Span[] = [];
     /** End of the last span, and of the last run of white space taken: a run is walked once, however many tokens claim it. */
     let covered = 0;
     let runEnd = 0;
     const firstUnits = this.#firstUnits;
+    const trie = this.#trie;
     for (let at = 0; at < text.length; ) {
       const unit = text.charCodeAt(at);
-      const match = (firstUnits[unit >> 5] >>> (unit & 31)) & 1 ? this.#longestAt(text, at) : null;
-      if (match === null) {
+      const matchEnd = (firstUnits[unit >> 5] >>> (unit & 31)) & 1 ? at + trie.longestAt(text, at, text.length) : at;
+      if (matchEnd === at) {
         at++;
         continue;
       }
-      const { token, end: matchEnd } = match;
+      const token = this.#tokens[trie.find(text, at, matchEnd)];
       let start = at;
       let end = matchEnd;
       // The search goes on behind the bare token even if that is refused, or takes white space beyond.
       at = matchEnd;
       if (token.singleWord && !standsAlone(text, start, end)) continue;
-      // White space that the token before took is not taken twice, though it can be matched again (as in tokenizers).
-      if (token.lstrip) {
-        while (start > covered && isSpace(text, start - 1)) start--;
-        start = Math.max(start, Math.min(covered, matchEnd));
-      }
       if (token.rstrip) {
         if (runEnd <= end) for (runEnd = end; runEnd < text.length && isSpace(text, runEnd); ) runEnd++;
         end = runEnd;
+      }
+      if (token.lstrip) {
+        while (start > covered && isSpace(text, start - 1)) start--;
+        // White space that the token before took is not taken twice; without lstrip it can be (as in tokenizers).
+        start = Math.max(start, covered);
+        if (start >= end) continue;
       }
       if (covered < start) spans.push({ start: covered, end: start, id: null });
       spans.push({ start, end, id: token.id });
@@ -166,18 +138,6 @@ class Matcher {
     }
     if (covered < text.length) spans.push({ start: covered, end: text.length, id: null });
     return spans;
-  }
-
-  #longestAt(text: string, start: number): { token: AddedToken; end: number } | null {
-    let found: { token: AddedToken; end: number } | null = null;
-    let node = this.#root;
-    for (let at = start; at < text.length; at++) {
-      const child = childOf(node, text.charCodeAt(at));
-      if (child === null) break;
-      node = child;
-      if (node.token !== null) found = { token: node.token, end: at + 1 };
-    }
-    return found;
   }
 }
 

@@ -1,10 +1,10 @@
-/** Text to encodings: stages 1 to 4, then truncation and padding. */
+/* Text to encodings: stages 1 to 4, then truncation and padding. */
 
 import { AddedTokens } from "./added-tokens";
 import { Encoding, type EncodingSource } from "./encoding/encoding";
 import { type Padding, paddedLength, padPart } from "./encoding/padding";
 import { joinParts, type Part, type Rows, rowCount, type Segment } from "./encoding/rows";
-import { type Truncation, truncate } from "./encoding/truncation";
+import { type CutRows, type Truncation, truncate } from "./encoding/truncation";
 import { describe } from "./errors";
 import { createModel, type Model } from "./models/model";
 import { Tokens } from "./models/tokens";
@@ -99,29 +99,36 @@ export class Encoder {
         convertOffset: offsets === "utf16" ? null : codePointCounter(formed),
       };
       const { rows } = padded({ rows: assembled[i], overflowing: [] });
-      const isCut = parts.some((part) => part.overflowing.length > 0);
-      return new Encoding(source, rows, () =>
-        isCut ? padded(this.#assemble(parts, formed, addSpecialTokens)).overflowing : [],
-      );
+      const isCut = parts.some((part) => part.cutOff !== null);
+      return new Encoding(source, rows, () => {
+        if (!isCut) return [];
+        const whole = parts.map((part) => ({ rows: part.rows, overflowing: part.cutOff?.() ?? [] }));
+        return padded(this.#assemble(whole, formed, addSpecialTokens)).overflowing;
+      });
     });
   }
 
   #addedTokensFor(parseSpecialTokens: boolean | undefined): AddedTokens {
-    const { addedTokens, normalizer, specialIds, vocabulary } = this.#parts;
-    if (parseSpecialTokens === true) {
-      const known = new Set(addedTokens.map((token) => token.id));
-      const others = [...specialIds].filter((id) => !known.has(id) && vocabulary.tokenOf(id) !== undefined);
-      if (others.length === 0) return this.#addedTokens;
-      const special = others.map((id) => specialToken(id, vocabulary.tokenOf(id) as string));
-      this.#withSpecial ??= new AddedTokens([...addedTokens, ...special], normalizer, this.#file);
+    if (parseSpecialTokens === undefined) return this.#addedTokens;
+    if (parseSpecialTokens) {
+      this.#withSpecial ??= this.#makeAddedTokens(true);
       return this.#withSpecial;
     }
-    if (parseSpecialTokens === false && addedTokens.some((token) => token.special)) {
-      const plain = addedTokens.filter((token) => !token.special);
-      this.#withoutSpecial ??= new AddedTokens(plain, normalizer, this.#file);
-      return this.#withoutSpecial;
+    this.#withoutSpecial ??= this.#makeAddedTokens(false);
+    return this.#withoutSpecial;
+  }
+
+  #makeAddedTokens(withSpecial: boolean): AddedTokens {
+    const { addedTokens, normalizer, specialIds, vocabulary } = this.#parts;
+    const tokens = addedTokens.filter((token) => withSpecial || !token.special);
+    if (withSpecial) {
+      const known = new Set(addedTokens.map((token) => token.id));
+      for (const id of specialIds) {
+        const content = vocabulary.tokenOf(id);
+        if (content !== undefined && content !== "" && !known.has(id)) tokens.push(specialToken(id, content));
+      }
     }
-    return this.#addedTokens;
+    return tokens.length === addedTokens.length ? this.#addedTokens : new AddedTokens(tokens, normalizer, this.#file);
   }
 
   /** Stages 1 to 3. */
@@ -158,8 +165,8 @@ export class Encoder {
     return [{ ids, ranges, typeId: sequence, sequence, special: 0, attention: 1, texts }];
   }
 
-  #truncated(sequences: readonly Rows[], truncation: Truncation | null, addSpecialTokens: boolean): Part[] {
-    if (truncation === null) return sequences.map((rows) => ({ rows, overflowing: [] }));
+  #truncated(sequences: readonly Rows[], truncation: Truncation | null, addSpecialTokens: boolean): CutRows[] {
+    if (truncation === null) return sequences.map((rows) => ({ rows, cutOff: null }));
     const added = addSpecialTokens ? countAdded(this.#parts.postProcessor, sequences.length === 2) : 0;
     const direction = truncation.direction ?? this.#parts.truncationSide ?? "right";
     return truncate(sequences, { ...truncation, direction }, added);

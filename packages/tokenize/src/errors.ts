@@ -1,4 +1,4 @@
-/** The errors of this package: a file that is broken, one that asks for what is not built, a text that it cannot encode. */
+/* The errors of this package: a file that is broken, one that asks for what is not built, a text that it cannot encode. */
 
 import { MAX_SHOWN_TEXT } from "./limits";
 
@@ -9,11 +9,7 @@ const MAX_SHOWN = 60;
  * A tokenizer file (or metadata) that breaks its own format: cut short, of the wrong types, or contradicting itself.
  *
  * @example
- * try {
- *   Tokenizer.fromTokenizerJson("{", { file: "my/tokenizer.json" });
- * } catch (error) {
- *   if (error instanceof TokenizerFileError) console.error(error.file, error.at);
- * }
+ * if (error instanceof TokenizerFileError) console.error(error.file, error.at);
  */
 export class TokenizerFileError extends Error {
   override readonly name = "TokenizerFileError";
@@ -43,11 +39,7 @@ export class TokenizerFileError extends Error {
  * A sound tokenizer file that uses a component or an option which this package does not implement.
  *
  * @example
- * try {
- *   Tokenizer.fromGguf(metadata);
- * } catch (error) {
- *   if (error instanceof UnsupportedTokenizerError) console.error(error.component, error.value);
- * }
+ * if (error instanceof UnsupportedTokenizerError) console.error(error.component, error.value);
  */
 export class UnsupportedTokenizerError extends Error {
   override readonly name = "UnsupportedTokenizerError";
@@ -78,11 +70,7 @@ export class UnsupportedTokenizerError extends Error {
  * A text with a character or word that the vocabulary lacks, under a tokenizer that names no unknown token.
  *
  * @example
- * try {
- *   tokenizer.encode(text);
- * } catch (error) {
- *   if (error instanceof UnencodableTextError) console.error(error.message);
- * }
+ * if (error instanceof UnencodableTextError) console.error(error.message);
  */
 export class UnencodableTextError extends Error {
   override readonly name = "UnencodableTextError";
@@ -90,6 +78,23 @@ export class UnencodableTextError extends Error {
   constructor(problem: string) {
     super(printable(problem));
   }
+}
+
+export function fileError(file: string, at: string, expected: string, got: string): TokenizerFileError {
+  return new TokenizerFileError({ file, at, expected, got });
+}
+
+export function unsupported(
+  file: string,
+  component: string,
+  value: unknown,
+  supported: string,
+): UnsupportedTokenizerError {
+  return new UnsupportedTokenizerError({ file, component, value, supported });
+}
+
+export function noUnknownToken(token: string | null): UnencodableTextError {
+  return new UnencodableTextError(`the unknown token ${JSON.stringify(token)} is not in the vocabulary`);
 }
 
 /** Text that may come from a file, for a message: control, format and bidi characters escaped, what is long cut. */

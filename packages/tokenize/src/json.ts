@@ -1,6 +1,6 @@
 /** Checked reading of untrusted JSON: text to value with a depth limit, and a cursor whose errors carry the path. */
 
-import { describe, TokenizerFileError, UnsupportedTokenizerError } from "./errors";
+import { describe, fileError, type TokenizerFileError, unsupported } from "./errors";
 import { MAX_JSON_DEPTH, MAX_JSON_VALUES, MAX_SEQUENCE_STEPS } from "./limits";
 
 const QUOTE = 34;
@@ -35,28 +35,18 @@ export function parseJson(source: string, file: string, maxValues = MAX_JSON_VAL
     }
     if (values > maxValues) {
       const [where, expected] = [`character ${at}`, `at most ${maxValues} values`];
-      throw new TokenizerFileError({ file, at: where, expected, got: "more" });
+      throw fileError(file, where, expected, "more");
     }
   }
   try {
     return JSON.parse(text);
   } catch (error) {
-    throw new TokenizerFileError({
-      file,
-      at: "the text",
-      expected: "JSON",
-      got: (error as Error).message,
-    });
+    throw fileError(file, "the text", "JSON", (error as Error).message);
   }
 }
 
 function tooDeep(file: string, at: string): TokenizerFileError {
-  return new TokenizerFileError({
-    file,
-    at,
-    expected: `at most ${MAX_JSON_DEPTH} nested levels`,
-    got: "more",
-  });
+  return fileError(file, at, `at most ${MAX_JSON_DEPTH} nested levels`, "more");
 }
 
 /** True for a string whose surrogates all pair up, which is what UTF-8 can carry. */
@@ -69,6 +59,52 @@ export function isWellFormed(text: string): boolean {
 export interface StepCount {
   steps: number;
 }
+
+/** Readers by the keys of a JSON object, and what they give by the names that these keys have here. */
+type Readers = Readonly<Record<string, (json: JsonCursor) => unknown>>;
+type Options<R extends Readers> = { readonly [K in keyof R & string as CamelCase<K>]: ReturnType<R[K]> };
+type CamelCase<S extends string> = S extends `${infer A}_${infer B}` ? `${A}${Capitalize<CamelCase<B>>}` : S;
+
+function inCamelCase(key: string): string {
+  return key.replace(/_(.)/g, (_, letter: string) => letter.toUpperCase());
+}
+
+/** An object of ours with its keys as JSON files write them: `addPrefixSpace` as `add_prefix_space`. */
+export function inSnakeCase(object: object): Record<string, unknown> {
+  const snakeCase = (key: string): string => key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+  return Object.fromEntries(Object.entries(object).map(([key, value]) => [snakeCase(key), value]));
+}
+
+/** A reader of true or false. */
+export function flagOr(fallback: boolean): (json: JsonCursor) => boolean {
+  return (json) => json.boolean(fallback);
+}
+
+/** A reader of what may be absent. */
+export function optional<T, const F>(fallback: F, read: (json: JsonCursor) => T): (json: JsonCursor) => T | F {
+  return (json) => (json.isNull ? fallback : read(json));
+}
+
+/** A reader of a string. */
+export function textUpTo(maxLength: number): (json: JsonCursor) => string {
+  return (json) => json.string(maxLength);
+}
+
+export function readText(json: JsonCursor): string {
+  return json.string();
+}
+
+/** A reader of an integer. */
+export function integerFrom(min: number, max: number): (json: JsonCursor) => number {
+  return (json) => json.integer(min, max);
+}
+
+/** The options of ByteLevel in all three stages. */
+export const BYTE_LEVEL_OPTIONS = {
+  add_prefix_space: flagOr(true),
+  trim_offsets: flagOr(true),
+  use_regex: flagOr(true),
+};
 
 /** One value of a JSON document together with its path. Every reader throws a TokenizerFileError that names both. */
 export class JsonCursor {
@@ -92,21 +128,11 @@ export class JsonCursor {
   }
 
   fail(expected: string, got = describe(this.value)): never {
-    throw new TokenizerFileError({
-      file: this.file,
-      at: this.at || "the document",
-      expected,
-      got,
-    });
+    throw fileError(this.file, this.at || "the document", expected, got);
   }
 
   unsupported(supported: string): never {
-    throw new UnsupportedTokenizerError({
-      file: this.file,
-      component: this.at,
-      value: this.value,
-      supported,
-    });
+    throw unsupported(this.file, this.at, this.value, supported);
   }
 
   object(): Readonly<Record<string, unknown>> {
@@ -127,19 +153,24 @@ export class JsonCursor {
   }
 
   items(): JsonCursor[] {
-    return this.array().map((_, i) => this.item(i));
+    // A list may have holes, which map() skips.
+    return Array.from(this.array(), (_, i) => this.item(i));
   }
 
   item(index: number): JsonCursor {
     return new JsonCursor(this.array()[index], this.file, `${this.at}[${index}]`, this.#depth + 1);
   }
 
-  /** The items of a Sequence component. `count` is the whole stage's, as Sequences nest. */
-  steps(count: StepCount): JsonCursor[] {
-    count.steps += this.array().length;
-    return count.steps <= MAX_SEQUENCE_STEPS
-      ? this.items()
-      : this.fail(`at most ${MAX_SEQUENCE_STEPS} steps in all`, `${count.steps}`);
+  /** The steps of a Sequence component, those that are null left out. `count` is the whole stage's, as Sequences nest. */
+  sequence<T, C extends StepCount>(key: string, count: C, read: (step: JsonCursor, count: C) => T | null): T[] {
+    this.onlyKeys(["type", key]);
+    const list = this.get(key);
+    count.steps += list.array().length;
+    if (count.steps > MAX_SEQUENCE_STEPS) list.fail(`at most ${MAX_SEQUENCE_STEPS} steps in all`, `${count.steps}`);
+    return list
+      .items()
+      .map((step) => read(step, count))
+      .filter((step) => step !== null);
   }
 
   string(maxLength = Number.POSITIVE_INFINITY): string {
@@ -176,6 +207,13 @@ export class JsonCursor {
     return typeof value === "string" && Object.hasOwn(values, value)
       ? values[value]
       : this.unsupported(Object.keys(values).join(", "));
+  }
+
+  /** What the readers make of the values, by our names for them. No key may stand beside these and those of `others`. */
+  options<R extends Readers>(readers: R, others: readonly string[] = ["type"]): Options<R> {
+    const entries = Object.entries(readers);
+    this.onlyKeys([...others, ...Object.keys(readers)]);
+    return Object.fromEntries(entries.map(([key, read]) => [inCamelCase(key), read(this.get(key))])) as Options<R>;
   }
 
   /** An option that we do not know may change every id: refuse it unless it is off. */

@@ -85,3 +85,6 @@ export const MAX_FILE_BYTES = 256 * 1024 * 1024;
 
 /** Largest charsmap in GGUF metadata; NFKC's has 240 kB. */
 export const MAX_CHARSMAP_BYTES = 1 << 24;
+
+/** Most sentinels of a T5 vocabulary; known ones have 100 or 300. */
+export const MAX_EXTRA_IDS = 10_000;

@@ -4,6 +4,7 @@ import type { Padding } from "./encoding/padding";
 import type { Truncation } from "./encoding/truncation";
 import { describe } from "./errors";
 import { MAX_LENGTH_OPTION } from "./limits";
+import { isList } from "./memory";
 
 /** A `typeof`, or two; "ids" is checked by `checkIds`. */
 type OptionType = "boolean" | "number" | "string" | "object" | "ids" | `${string} or ${string}`;
@@ -31,11 +32,8 @@ export function checkBytes(call: string, bytes: unknown): void {
 
 /** Throws a RangeError for the first id that is not an integer from 0 to vocabSize - 1. */
 export function checkIds(call: string, ids: unknown, vocabSize: number): void {
-  if (!Array.isArray(ids) && !(ArrayBuffer.isView(ids) && !(ids instanceof DataView))) {
-    throw new TypeError(`${call}: expected an array of ids, got ${describe(ids)}`);
-  }
-  const list = ids as ArrayLike<unknown>;
-  for (let i = 0; i < list.length; i++) checkId(call, list[i], vocabSize, i);
+  if (!isList(ids)) throw new TypeError(`${call}: expected an array of ids, got ${describe(ids)}`);
+  for (let i = 0; i < ids.length; i++) checkId(call, ids[i], vocabSize, i);
 }
 
 export function checkId(call: string, id: unknown, vocabSize: number, index?: number): void {

@@ -3,7 +3,8 @@
 import { formatDecoder } from "./decoders/decoder";
 import { formatPadding } from "./encoding/padding";
 import { formatTruncation } from "./encoding/truncation";
-import { UnsupportedTokenizerError, unreachable } from "./errors";
+import { unreachable, unsupported } from "./errors";
+import { inSnakeCase } from "./json";
 import type { BpeConfig } from "./models/bpe";
 import type { ModelConfig } from "./models/model";
 import { formatUnigram } from "./models/unigram";
@@ -20,17 +21,11 @@ export function formatTokenizerJson(given: TokenizerParts): Record<string, unkno
     version: "1.0",
     truncation: formatTruncation(parts.truncation),
     padding: formatPadding(parts.padding),
-    added_tokens: [...parts.addedTokens]
+    added_tokens: parts.addedTokens
+      // Of equal texts one has the id that the text gets.
+      .filter(({ id, content }) => parts.vocabulary.idOf(content) === id)
       .sort((a, b) => a.id - b.id)
-      .map(({ id, content, singleWord, lstrip, rstrip, normalized, special }) => ({
-        id,
-        content,
-        single_word: singleWord,
-        lstrip,
-        rstrip,
-        normalized,
-        special,
-      })),
+      .map(inSnakeCase),
     normalizer: formatNormalizer(parts.normalizer),
     pre_tokenizer: formatPreTokenizer(parts.preTokenizer),
     post_processor: formatPostProcessor(parts.postProcessor),
@@ -44,15 +39,10 @@ function formatModel(model: ModelConfig): unknown {
     case "BPE":
       return formatBpe(model);
     case "WordPiece":
-      return {
-        type: "WordPiece",
-        unk_token: model.unkToken,
-        continuing_subword_prefix: model.continuingSubwordPrefix,
-        max_input_chars_per_word: model.maxInputCharsPerWord,
-        vocab: Object.fromEntries(model.ids),
-      };
-    case "WordLevel":
-      return { type: "WordLevel", vocab: Object.fromEntries(model.ids), unk_token: model.unkToken };
+    case "WordLevel": {
+      const { ids, ...options } = model;
+      return { ...inSnakeCase(options), vocab: Object.fromEntries(ids) };
+    }
     case "Unigram":
       return formatUnigram(model);
     case "SentencePieceBpe":
@@ -67,12 +57,7 @@ function formatBpe(model: BpeConfig): unknown {
   for (const [token, id] of model.ids) tokens.set(id, token);
   const merges = model.merges.list();
   if (merges === null) {
-    throw new UnsupportedTokenizerError({
-      file: "tokenizer.json",
-      component: "model",
-      value: "merging by score (llama2.c)",
-      supported: "merges in a list",
-    });
+    throw unsupported("tokenizer.json", "model", "merging by score (llama2.c)", "merges in a list");
   }
   const affix = (text: string): string | null => (text === "" ? null : text);
   return {

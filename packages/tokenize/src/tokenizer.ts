@@ -1,4 +1,4 @@
-/** The Tokenizer: text to ids and back, whatever file it came from. */
+/* The Tokenizer: text to ids and back, whatever file it came from. */
 
 import { DecodeStream } from "./decoders/decode-stream";
 import { openDecoder } from "./decoders/decoder";
@@ -22,7 +22,7 @@ import { partsOfVocabAndMerges, type VocabAndMergesOptions } from "./sources/voc
 import { partsOfVocabTxt, type VocabTxtOptions } from "./sources/vocab-txt";
 
 export interface FileOptions {
-  /** What messages call the file. */
+  /** What messages call a source that has no name of its own. */
   readonly file?: string;
 }
 
@@ -69,7 +69,6 @@ export class Tokenizer {
   readonly #parts: TokenizerParts;
   readonly #encoder: Encoder;
 
-  /** `file` is for messages. */
   private constructor(parts: TokenizerParts, file: string, files: readonly string[] = [file]) {
     this.files = files;
     this.#parts = parts;
@@ -86,10 +85,8 @@ export class Tokenizer {
   }
 
   /**
-   * From whatever there is: the path (in Node) or address of a folder or file; a file's bytes or Blob; the text or parsed
-   * JSON of a tokenizer.json; files by name, or a function that reads them; a GGUF file's metadata. `kind` and `files` say
-   * what it took. In a folder, tokenizer.json goes before sentencepiece's .model, vocab.txt, vocab.json and tokenizer.bin,
-   * and tokenizer_config.json with its companions adds what transformers takes from it.
+   * From whatever there is: see `TokenizerSource`; `kind` and `files` say what it took. In a folder the first of
+   * `TOKENIZER_FILES` counts, and tokenizer_config.json with its companions adds what transformers takes from it.
    *
    * @throws TokenizerFileError, UnsupportedTokenizerError
    * @example
@@ -106,7 +103,7 @@ export class Tokenizer {
   /**
    * From Hugging Face's tokenizer.json, as text or parsed.
    *
-   * @throws TokenizerFileError for a broken file, UnsupportedTokenizerError for a component that is not known, by name
+   * @throws TokenizerFileError, UnsupportedTokenizerError
    * @example
    * const tokenizer = Tokenizer.fromTokenizerJson(await (await fetch("tokenizer.json")).text());
    */
@@ -120,7 +117,7 @@ export class Tokenizer {
    * From BERT's vocab.txt, a token a line, with the stages that transformers' BertTokenizer gives it. The file does not
    * say whether the model is cased.
    *
-   * @throws TokenizerFileError for a broken file, or one that lacks [UNK], [CLS] or [SEP]
+   * @throws TokenizerFileError
    * @example
    * const tokenizer = Tokenizer.fromVocabTxt(readFileSync("vocab.txt", "utf8"), { lowercase: false });
    */
@@ -138,7 +135,7 @@ export class Tokenizer {
    * From GPT-2's vocab.json (text or parsed) and merges.txt, in the first release encoder.json and vocab.bpe; RoBERTa
    * and BART use the same files.
    *
-   * @throws TokenizerFileError for a broken file
+   * @throws TokenizerFileError
    * @example
    * const tokenizer = Tokenizer.fromVocabAndMerges(vocabJson, mergesTxt, { roberta: true });
    */
@@ -152,6 +149,9 @@ export class Tokenizer {
       specialTokens: "object",
       roberta: "boolean",
     });
+    if (options.specialTokens !== undefined && !Array.isArray(options.specialTokens)) {
+      throw new TypeError(`fromVocabAndMerges: specialTokens must be an array, got ${describe(options.specialTokens)}`);
+    }
     if (typeof merges !== "string") {
       throw new TypeError(`fromVocabAndMerges: expected the text of merges.txt, got ${describe(merges)}`);
     }
@@ -163,7 +163,7 @@ export class Tokenizer {
    * From a sentencepiece .model (Unigram or BPE): the ids of sentencepiece's own `encode`, to which nothing is added.
    * What T5 adds comes with its folder: `Tokenizer.from`.
    *
-   * @throws TokenizerFileError for a broken file, UnsupportedTokenizerError for a word or character model
+   * @throws TokenizerFileError, UnsupportedTokenizerError
    * @example
    * const tokenizer = Tokenizer.fromSentencePiece(readFileSync("spiece.model"));
    */
@@ -178,7 +178,7 @@ export class Tokenizer {
    * From llama2.c's tokenizer.bin, which does not say how many tokens it holds: that is in the model's header. Without
    * `vocabSize` all that the file holds are taken.
    *
-   * @throws TokenizerFileError for a broken file or another number of tokens.
+   * @throws TokenizerFileError
    * @example
    * const tokenizer = Tokenizer.fromLlama2c(readFileSync("tok512.bin"), { vocabSize: 512 });
    */
@@ -196,7 +196,7 @@ export class Tokenizer {
    * From a GGUF file's metadata (`tokenizer.ggml.*`) as a map or a plain object: vocabularies "llama", "gpt2" with its
    * `pre` types, "bert" and "t5".
    *
-   * @throws TokenizerFileError for broken metadata, UnsupportedTokenizerError for another kind of vocabulary.
+   * @throws TokenizerFileError, UnsupportedTokenizerError
    * @example
    * const tokenizer = Tokenizer.fromGguf({ "tokenizer.ggml.model": "llama", "tokenizer.ggml.tokens": tokens, ... });
    */
@@ -223,6 +223,10 @@ export class Tokenizer {
   encode(text: string, options?: EncodeOptions): Encoding;
   encode(text: string, pair?: string | null, options?: EncodeOptions): Encoding;
   encode(text: string, pairOrOptions?: string | null | EncodeOptions, options?: EncodeOptions): Encoding {
+    if (typeof text !== "string") throw new TypeError(`encode: expected a string, got ${describe(text)}`);
+    if (typeof pairOrOptions === "object" && pairOrOptions !== null && options !== undefined) {
+      throw new TypeError("encode: expected (text, options) or (text, pair, options), got options twice");
+    }
     const hasPair = typeof pairOrOptions === "string";
     const given = hasPair || pairOrOptions === null || pairOrOptions === undefined ? options : pairOrOptions;
     const input = hasPair ? ([text, pairOrOptions] as const) : text;
@@ -269,8 +273,7 @@ export class Tokenizer {
    *
    * @throws RangeError for a prefix with an id outside of the vocabulary.
    * @example
-   * const stream = tokenizer.decodeStream({ prefix: tokenizer.encode("Once upon").ids });
-   * const text = stream.push(261) + stream.push(378) + stream.flush(); // " a time"
+   * const stream = tokenizer.decodeStream({ prefix: promptIds });
    */
   decodeStream(options: DecodeStreamOptions = {}): DecodeStream {
     checkOptions("decodeStream", options, {
@@ -317,7 +320,8 @@ export class Tokenizer {
    * The tokenizer as a tokenizer.json, which Hugging Face's library reads too.
    *
    * What came from a tokenizer.json says the same as it did. A sentencepiece model becomes the components that come
-   * nearest; docs of `Tokenizer.fromSentencePiece` say where they differ.
+   * nearest: a few texts (special tokens, stacks of accents, ties) may be cut otherwise. Where ids have gaps Hugging Face's
+   * library numbers the added tokens anew.
    *
    * @throws UnsupportedTokenizerError for a source that tokenizer.json cannot express
    * @example

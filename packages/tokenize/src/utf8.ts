@@ -13,6 +13,13 @@ export function pushUtf8(code: number, bytes: number[]): void {
   }
 }
 
+/** The bytes of a text that has no lone surrogates. */
+export function utf8Of(text: string): number[] {
+  const bytes: number[] = [];
+  for (const character of text) pushUtf8(character.codePointAt(0) as number, bytes);
+  return bytes;
+}
+
 /** How many bytes the code point takes in UTF-8. */
 export function utf8Length(code: number): number {
   return code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
@@ -20,64 +27,60 @@ export function utf8Length(code: number): number {
 
 /** Assembles bytes into characters as they come; refuses overlong forms, surrogates and what lies past U+10FFFF. */
 export class Utf8Assembler {
-  /** Bytes that arrived without completing a character: 0 to 3. */
-  readonly #held: number[] = [];
-
+  /** U+FFFD for each byte of what breaks off, as in sentencepiece; else one for all of them, as TextDecoder and Rust do. */
+  readonly #isByByte: boolean;
+  /** Of the character at hand: bytes that have come, bytes to come, its bits so far, and what the next byte may be. */
+  #held = 0;
+  #needed = 0;
+  #code = 0;
+  #min = 0x80;
+  #max = 0xbf;
   #wrongBytes = 0;
+
+  constructor(isByByte = true) {
+    this.#isByByte = isByByte;
+  }
 
   /** How many bytes became U+FFFD since the last flush. */
   get wrongBytes(): number {
     return this.#wrongBytes;
   }
 
-  /** Gives the text that this byte completes; each impossible byte becomes one U+FFFD, as in sentencepiece. */
+  /** Gives the text that this byte completes. */
   push(byte: number): string {
-    const held = this.#held;
-    held.push(byte);
-    let text = "";
-    while (held.length > 0) {
-      const width = sequenceWidth(held);
-      if (width === INCOMPLETE) break;
-      if (width === IMPOSSIBLE) this.#wrongBytes++;
-      text += width === IMPOSSIBLE ? "\uFFFD" : String.fromCodePoint(codePoint(held));
-      held.splice(0, Math.max(width, 1));
-    }
-    return text;
+    if (this.#needed === 0) return byte < 0x80 ? String.fromCharCode(byte) : this.#lead(byte);
+    const fits = byte >= this.#min && byte <= this.#max;
+    this.#min = 0x80;
+    this.#max = 0xbf;
+    if (!fits) return this.#breakOff() + this.push(byte);
+    this.#held++;
+    this.#code = (this.#code << 6) | (byte & 63);
+    return --this.#needed === 0 ? String.fromCodePoint(this.#code) : "";
   }
 
   /** The end: what is still held can no longer become a character. */
   flush(): string {
-    const text = "\uFFFD".repeat(this.#held.length);
-    this.#held.length = 0;
+    const rest = this.#needed > 0 ? this.#breakOff() : "";
     this.#wrongBytes = 0;
-    return text;
+    return rest;
   }
-}
 
-const INCOMPLETE = 0;
-const IMPOSSIBLE = -1;
-
-/** Width of the character that the bytes start with, or INCOMPLETE, or IMPOSSIBLE (Unicode standard, table 3-7). */
-function sequenceWidth(bytes: readonly number[]): number {
-  const lead = bytes[0];
-  if (lead < 0x80) return 1;
-  if (lead < 0xc2 || lead > 0xf4) return IMPOSSIBLE;
-  const width = lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
-  for (let i = 1; i < width; i++) {
-    if (i === bytes.length) return INCOMPLETE;
-    const min = i > 1 ? 0x80 : lead === 0xe0 ? 0xa0 : lead === 0xf0 ? 0x90 : 0x80;
-    const max = i > 1 ? 0xbf : lead === 0xed ? 0x9f : lead === 0xf4 ? 0x8f : 0xbf;
-    if (bytes[i] < min || bytes[i] > max) return IMPOSSIBLE;
+  #breakOff(): string {
+    this.#needed = 0;
+    this.#wrongBytes += this.#held;
+    return "\uFFFD".repeat(this.#isByByte ? this.#held : 1);
   }
-  return width;
-}
 
-function codePoint(bytes: readonly number[]): number {
-  const lead = bytes[0];
-  if (lead < 0x80) return lead;
-  if (lead < 0xe0) return ((lead & 31) << 6) | (bytes[1] & 63);
-  if (lead < 0xf0) return ((lead & 15) << 12) | ((bytes[1] & 63) << 6) | (bytes[2] & 63);
-  return ((lead & 7) << 18) | ((bytes[1] & 63) << 12) | ((bytes[2] & 63) << 6) | (bytes[3] & 63);
+  /** The first byte of a character (Unicode standard, table 3-7). */
+  #lead(byte: number): string {
+    this.#held = 1;
+    if (byte < 0xc2 || byte > 0xf4) return this.#breakOff();
+    this.#needed = byte < 0xe0 ? 1 : byte < 0xf0 ? 2 : 3;
+    this.#code = byte & (0x3f >> this.#needed);
+    this.#min = byte === 0xe0 ? 0xa0 : byte === 0xf0 ? 0x90 : 0x80;
+    this.#max = byte === 0xed ? 0x9f : byte === 0xf4 ? 0x8f : 0xbf;
+    return "";
+  }
 }
 
 /** The byte that a `<0xXX>` token stands for, or -1. */

@@ -42,6 +42,13 @@ export class Vocabulary {
   }
 }
 
+/** The index of each token; of equal ones the last. */
+export function idsOf(tokens: readonly string[]): Map<string, number> {
+  const ids = new Map<string, number>();
+  for (let id = 0; id < tokens.length; id++) ids.set(tokens[id], id);
+  return ids;
+}
+
 /** True for what may be an id of an untrusted file: checked before anything of that size is allocated. */
 export function isPossibleId(id: unknown): id is number {
   return typeof id === "number" && Number.isInteger(id) && id >= 0 && id < MAX_VOCAB_SIZE;

@@ -1,4 +1,4 @@
-/** Decoding one id at a time, for text that is still being generated. */
+/* Decoding one id at a time, for text that is still being generated. */
 
 import { checkId } from "../options";
 import { type Decoder, openDecoder } from "./decoder";

@@ -1,7 +1,15 @@
 /** Stage 5: turns token strings back into text, as tokenizer.json's decoders do and as sentencepiece and run.c do. */
 
 import { unreachable } from "../errors";
-import type { JsonCursor, StepCount } from "../json";
+import {
+  BYTE_LEVEL_OPTIONS,
+  flagOr,
+  inSnakeCase,
+  integerFrom,
+  type JsonCursor,
+  type StepCount,
+  textUpTo,
+} from "../json";
 import { MAX_GROWTH, MAX_PATTERN_LENGTH, MAX_STRIP } from "../limits";
 import { formatReplace, grownByReplace, parseReplace, type Replace, replaceIn } from "../normalizers/replace";
 import { type PrependScheme, parseMetaspace } from "../pre-tokenizers/metaspace";
@@ -125,6 +133,8 @@ function spaceFor(string: string): Replace {
   return { type: "Replace", pattern: { type: "String", string }, content: " " };
 }
 
+const pattern = textUpTo(MAX_PATTERN_LENGTH);
+
 function parseStep(json: JsonCursor, count: StepCount): Decoder | null {
   if (json.isNull) return null;
   const type = json.get("type");
@@ -133,30 +143,15 @@ function parseStep(json: JsonCursor, count: StepCount): Decoder | null {
     case "Replace":
       return parseReplace(json);
     case "BPEDecoder":
-      json.onlyKeys(["type", "suffix"]);
-      return { type: kind, suffix: json.get("suffix").string(MAX_PATTERN_LENGTH) };
+      return { type: kind, ...json.options({ suffix: pattern }) };
     case "ByteLevel":
-      json.onlyKeys(["type", "add_prefix_space", "trim_offsets", "use_regex"]);
-      return {
-        type: kind,
-        addPrefixSpace: json.get("add_prefix_space").boolean(true),
-        trimOffsets: json.get("trim_offsets").boolean(true),
-        useRegex: json.get("use_regex").boolean(true),
-      };
+      return { type: kind, ...json.options(BYTE_LEVEL_OPTIONS) };
     case "WordPiece":
-      json.onlyKeys(["type", "prefix", "cleanup"]);
-      return {
-        type: kind,
-        prefix: json.get("prefix").string(MAX_PATTERN_LENGTH),
-        cleanup: json.get("cleanup").boolean(true),
-      };
+      return { type: kind, ...json.options({ prefix: pattern, cleanup: flagOr(true) }) };
     case "CTC":
-      json.onlyKeys(["type", "pad_token", "word_delimiter_token", "cleanup"]);
       return {
         type: kind,
-        padToken: json.get("pad_token").string(MAX_PATTERN_LENGTH),
-        wordDelimiterToken: json.get("word_delimiter_token").string(MAX_PATTERN_LENGTH),
-        cleanup: json.get("cleanup").boolean(true),
+        ...json.options({ pad_token: pattern, word_delimiter_token: pattern, cleanup: flagOr(true) }),
       };
     case "ByteFallback":
       json.onlyKeys(["type"]);
@@ -165,17 +160,13 @@ function parseStep(json: JsonCursor, count: StepCount): Decoder | null {
       json.onlyKeys(["type"]);
       return { type: kind };
     case "Strip": {
-      json.onlyKeys(["type", "content", "start", "stop"]);
-      const [start, stop] = [json.get("start").integer(0, MAX_STRIP), json.get("stop").integer(0, MAX_STRIP)];
-      return { type: kind, content: json.get("content").character(), start, stop };
+      const times = integerFrom(0, MAX_STRIP);
+      return { type: kind, ...json.options({ content: (content) => content.character(), start: times, stop: times }) };
     }
     case "Metaspace":
       return { type: kind, ...parseMetaspace(json) };
-    case "Sequence": {
-      json.onlyKeys(["type", "decoders"]);
-      const steps = json.get("decoders").steps(count);
-      return { type: kind, decoders: steps.map((step) => parseStep(step, count)).filter((step) => step !== null) };
-    }
+    case "Sequence":
+      return { type: kind, decoders: json.sequence("decoders", count, parseStep) };
     default:
       return type.unsupported(SUPPORTED);
   }
@@ -184,46 +175,29 @@ function parseStep(json: JsonCursor, count: StepCount): Decoder | null {
 /** The decoder as tokenizer.json has it. */
 export function formatDecoder(decoder: Decoder | null): unknown {
   if (decoder === null) return null;
-  const { type } = decoder;
-  switch (type) {
+  switch (decoder.type) {
     case "Replace":
       return formatReplace(decoder);
     case "ByteLevel":
       return {
-        type,
-        add_prefix_space: decoder.addPrefixSpace ?? true,
-        trim_offsets: decoder.trimOffsets ?? true,
-        use_regex: decoder.useRegex ?? true,
-      };
-    case "CTC":
-      return {
-        type,
-        pad_token: decoder.padToken,
-        word_delimiter_token: decoder.wordDelimiterToken,
-        cleanup: decoder.cleanup,
+        type: "ByteLevel",
+        add_prefix_space: true,
+        trim_offsets: true,
+        use_regex: true,
+        ...inSnakeCase(decoder),
       };
     case "Metaspace":
-      return {
-        type,
-        replacement: decoder.replacement,
-        prepend_scheme: decoder.prependScheme,
-        split: decoder.split ?? true,
-      };
+      return { split: true, ...inSnakeCase(decoder) };
     case "ByteFallback":
-    case "Fuse":
-      return { type };
-    case "BPEDecoder":
-    case "WordPiece":
-    case "Strip":
-      return { ...decoder };
+      return { type: "ByteFallback" };
     case "SentencePiece":
       throw new TypeError("a sentencepiece model is saved in Hugging Face's components");
     case "StripDummyPrefix":
       // Behind a Fuse the whole text is the first token.
       return { type: "Sequence", decoders: [{ type: "Fuse" }, { type: "Strip", content: " ", start: 1, stop: 0 }] };
     case "Sequence":
-      return { type, decoders: decoder.decoders.map(formatDecoder) };
+      return { type: "Sequence", decoders: decoder.decoders.map(formatDecoder) };
     default:
-      return unreachable(decoder, "decoder");
+      return inSnakeCase(decoder);
   }
 }

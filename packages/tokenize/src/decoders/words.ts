@@ -3,17 +3,10 @@
 import type { Sink } from "./sink";
 import { tokenStage } from "./stages";
 
-/** What the reference tidies up in each token, in this order. */
-const TIDIED: readonly (readonly [string, string])[] = [
-  ...[" .", " ?", " !", " ,"].map((text) => [text, text[1]] as const),
-  [" ' ", "'"],
-  [" n't", "n't"],
-  [" 'm", "'m"],
-  [" do not", " don't"],
-  [" 's", "'s"],
-  [" 've", "'ve"],
-  [" 're", "'re"],
-];
+/** What the reference tidies up in each token, in this order: it takes the spaces out, and shortens the words. */
+export const TIDIED = [" .", " ?", " !", " ,", " ' ", " n't", " 'm", " do not", " 's", " 've", " 're"];
+
+export const DO_NOT = " do not";
 
 /** Rust's str::replace: an empty string is found between all characters and at both ends. */
 function replaced(text: string, string: string, content: string): string {
@@ -26,7 +19,7 @@ const UNTIDY = / (?:[.?!,]|' |n't|do not|'(?:[ms]|[vr]e))/;
 
 function tidy(text: string): string {
   if (!UNTIDY.test(text)) return text;
-  return TIDIED.reduce((result, [from, to]) => result.replaceAll(from, to), text);
+  return TIDIED.reduce((result, from) => result.replaceAll(from, from === DO_NOT ? " don't" : from.trim()), text);
 }
 
 /** A space before each token but the first, unless it has the prefix of a continuation. */

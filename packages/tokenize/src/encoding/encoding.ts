@@ -1,4 +1,4 @@
-/** What `encode` gives: the tokens of a text, column by column. */
+/* What `encode` gives: the tokens of a text, column by column. */
 
 import { type Part, type Rows, rowCount, type Segment } from "./rows";
 

@@ -1,6 +1,6 @@
-/** Lengthening encodings to one length. */
+/* Lengthening encodings to one length. */
 
-import type { JsonCursor } from "../json";
+import { inSnakeCase, integerFrom, type JsonCursor, optional, readText } from "../json";
 import { MAX_LENGTH_OPTION, MAX_VOCAB_SIZE } from "../limits";
 import { addedSegment, type Part, type Rows, rowCount } from "./rows";
 import { capitalized, type Direction, parseDirection } from "./truncation";
@@ -47,27 +47,27 @@ function padRows(rows: Rows, length: number, padding: Required<Padding>): Rows {
 /** Reads `padding` of a tokenizer.json. */
 export function parsePadding(json: JsonCursor): Required<Padding> | null {
   if (json.isNull) return null;
-  json.onlyKeys(["strategy", "direction", "pad_to_multiple_of", "pad_id", "pad_type_id", "pad_token"]);
-  const strategy = json.get("strategy");
-  const multiple = json.get("pad_to_multiple_of");
-  return {
-    length: strategy.value === "BatchLongest" ? "longest" : strategy.get("Fixed").integer(0, MAX_LENGTH_OPTION),
-    padToMultipleOf: multiple.isNull ? null : multiple.integer(0, MAX_LENGTH_OPTION),
-    direction: parseDirection(json.get("direction")),
-    padId: json.get("pad_id").integer(0, MAX_VOCAB_SIZE - 1),
-    padTypeId: json.get("pad_type_id").integer(0, MAX_LENGTH_OPTION),
-    padToken: json.get("pad_token").string(),
-  };
+  const lengthOf = integerFrom(0, MAX_LENGTH_OPTION);
+  const { strategy: length, ...others } = json.options(
+    {
+      strategy: (strategy) => (strategy.value === "BatchLongest" ? "longest" : lengthOf(strategy.get("Fixed"))),
+      direction: parseDirection,
+      pad_to_multiple_of: optional(null, (json) => lengthOf(json) || null),
+      pad_id: integerFrom(0, MAX_VOCAB_SIZE - 1),
+      pad_type_id: lengthOf,
+      pad_token: readText,
+    },
+    [],
+  );
+  return { length, ...others };
 }
 
 export function formatPadding(padding: Required<Padding> | null): unknown {
   if (padding === null) return null;
+  const { length, ...others } = padding;
   return {
-    strategy: padding.length === "longest" ? "BatchLongest" : { Fixed: padding.length },
+    strategy: length === "longest" ? "BatchLongest" : { Fixed: length },
+    ...inSnakeCase(others),
     direction: capitalized(padding.direction),
-    pad_to_multiple_of: padding.padToMultipleOf,
-    pad_id: padding.padId,
-    pad_type_id: padding.padTypeId,
-    pad_token: padding.padToken,
   };
 }

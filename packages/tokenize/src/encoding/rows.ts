@@ -1,5 +1,7 @@
 /** The tokens of an encoding: segments, each of one text or of tokens that were added. Columns are made of them on demand. */
 
+import { MAX_OVERFLOWING } from "../limits";
+
 /** Tokens in a row of one kind. */
 export interface Segment {
   readonly ids: readonly number[];
@@ -62,7 +64,10 @@ function sliceSegment(segment: Segment, from: number, to: number): Segment {
   const { ids, ranges } = segment;
   if (from === 0 && to === ids.length) return segment;
   const texts = new Map<number, string>();
-  for (const [i, text] of segment.texts) if (i >= from && i < to) texts.set(i - from, text);
+  for (let i = from; i < to && segment.texts.size > 0; i++) {
+    const text = segment.texts.get(i);
+    if (text !== undefined) texts.set(i - from, text);
+  }
   const cut = <T>(column: readonly T[]): T[] => column.slice(from, to);
   return {
     ...segment,
@@ -75,6 +80,8 @@ function sliceSegment(segment: Segment, from: number, to: number): Segment {
 /** The parts end to end, with every combination of what was cut off of them, in the order of Hugging Face's library. */
 export function joinParts(parts: readonly Part[]): Part {
   if (parts.length === 1) return parts[0];
+  const combinations = parts.reduce((product, part) => product * (1 + part.overflowing.length), 1);
+  if (combinations > MAX_OVERFLOWING) throw new RangeError(`truncation: more than ${MAX_OVERFLOWING} parts`);
   let whole: Part = { rows: [], overflowing: [] };
   for (const part of parts) {
     const overflowing: Rows[] = [];

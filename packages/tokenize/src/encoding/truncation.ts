@@ -1,8 +1,8 @@
-/** Cutting encodings to a length. */
+/* Cutting encodings to a length. */
 
-import type { JsonCursor } from "../json";
-import { MAX_LENGTH_OPTION, MAX_OVERFLOWING } from "../limits";
-import { type Part, type Rows, rowCount, sliceRows } from "./rows";
+import { inSnakeCase, integerFrom, type JsonCursor } from "../json";
+import { MAX_LENGTH_OPTION } from "../limits";
+import { type Rows, rowCount, sliceRows } from "./rows";
 
 export interface Truncation {
   /** Most tokens, those that are added around the text included. */
@@ -26,7 +26,7 @@ export type Direction = "left" | "right";
  *
  * @throws RangeError where no length can satisfy the options
  */
-export function truncate(sequences: readonly Rows[], options: Truncation, added: number): Part[] {
+export function truncate(sequences: readonly Rows[], options: Truncation, added: number): CutRows[] {
   const { maxLength, strategy = "longestFirst", stride = 0, direction = "right" } = options;
   const room = maxLength - added;
   if (room < 0) {
@@ -34,7 +34,7 @@ export function truncate(sequences: readonly Rows[], options: Truncation, added:
   }
   const lengths = sequences.map(rowCount);
   const excess = lengths.reduce((sum, length) => sum + length, 0) - room;
-  if (excess <= 0) return sequences.map((rows) => ({ rows, overflowing: [] }));
+  if (excess <= 0) return sequences.map((rows) => ({ rows, cutOff: null }));
   const wanted = room === 0 ? lengths.map(() => 0) : shareOf(lengths, room, excess, strategy);
   return sequences.map((rows, i) => cut(rows, wanted[i], stride, direction));
 }
@@ -58,24 +58,32 @@ function shareOf(lengths: readonly number[], room: number, excess: number, strat
   return lengths.map((length, i) => (i === which ? length - excess : length));
 }
 
-function cut(rows: Rows, maxLength: number, stride: number, direction: Direction): Part {
+/** Rows, and how to get what was cut off of them; null where nothing was. */
+export interface CutRows {
+  readonly rows: Rows;
+  readonly cutOff: (() => Rows[]) | null;
+}
+
+function cut(rows: Rows, maxLength: number, stride: number, direction: Direction): CutRows {
   const length = rowCount(rows);
-  if (maxLength >= length) return { rows, overflowing: [] };
-  if (maxLength === 0) return { rows: [], overflowing: [rows] };
+  if (maxLength >= length) return { rows, cutOff: null };
+  if (maxLength === 0) return { rows: [], cutOff: () => [rows] };
   if (stride >= maxLength) {
     throw new RangeError(
       `truncation: stride ${stride} must be less than the ${maxLength} tokens that are left for the text, special tokens taken off`,
     );
   }
   const step = maxLength - stride;
-  const parts: Rows[] = [];
-  for (let from = 0; ; from += step) {
+  const part = (from: number): Rows => {
     const to = Math.min(from + maxLength, length);
-    parts.push(direction === "right" ? sliceRows(rows, from, to) : sliceRows(rows, length - to, length - from));
-    if (to === length) break;
-    if (parts.length > MAX_OVERFLOWING) throw new RangeError(`truncation: more than ${MAX_OVERFLOWING} parts`);
-  }
-  return { rows: parts[0], overflowing: parts.slice(1) };
+    return direction === "right" ? sliceRows(rows, from, to) : sliceRows(rows, length - to, length - from);
+  };
+  const cutOff = (): Rows[] => {
+    const parts: Rows[] = [];
+    for (let from = step; from + stride < length; from += step) parts.push(part(from));
+    return parts;
+  };
+  return { rows: part(0), cutOff };
 }
 
 const STRATEGIES: Readonly<Record<string, TruncationStrategy>> = {
@@ -88,13 +96,9 @@ const DIRECTIONS: Readonly<Record<string, Direction>> = { Left: "left", Right: "
 /** Reads `truncation` of a tokenizer.json. */
 export function parseTruncation(json: JsonCursor): Required<Truncation> | null {
   if (json.isNull) return null;
-  json.onlyKeys(["direction", "max_length", "strategy", "stride"]);
-  return {
-    maxLength: json.get("max_length").integer(0, MAX_LENGTH_OPTION),
-    strategy: json.get("strategy").oneOf(STRATEGIES),
-    stride: json.get("stride").integer(0, MAX_LENGTH_OPTION),
-    direction: parseDirection(json.get("direction")),
-  };
+  const length = integerFrom(0, MAX_LENGTH_OPTION);
+  const strategy = (name: JsonCursor): TruncationStrategy => name.oneOf(STRATEGIES);
+  return json.options({ direction: parseDirection, max_length: length, strategy, stride: length }, []);
 }
 
 export function parseDirection(json: JsonCursor): Direction {
@@ -108,6 +112,6 @@ export function capitalized(name: string): string {
 
 export function formatTruncation(truncation: Required<Truncation> | null): unknown {
   if (truncation === null) return null;
-  const { direction, maxLength, strategy, stride } = truncation;
-  return { direction: capitalized(direction), max_length: maxLength, strategy: capitalized(strategy), stride };
+  const { direction, strategy } = truncation;
+  return { ...inSnakeCase(truncation), direction: capitalized(direction), strategy: capitalized(strategy) };
 }

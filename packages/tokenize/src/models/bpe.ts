@@ -3,10 +3,10 @@
  * Sennrich et al. 2016 (arXiv:1508.07909); with scores as ranks it is sentencepiece's BPE and llama2.c's rule.
  */
 
-import { UnencodableTextError } from "../errors";
+import { noUnknownToken } from "../errors";
 import { MAX_KEPT_SYMBOLS } from "../limits";
-import { unitOfByte } from "../text/byte-alphabet";
-import { pushUtf8, tokenOfByte, utf8Length } from "../utf8";
+import { spelled, unitOfByte } from "../text/byte-alphabet";
+import { pushUtf8, tokenOfByte, utf8Length, utf8Of } from "../utf8";
 import { MergeBuffer } from "./merge-buffer";
 import type { MergeTable } from "./merge-table";
 import type { Tokens } from "./tokens";
@@ -33,6 +33,18 @@ export interface BpeConfig {
   readonly endOfWordSuffix: string;
 }
 
+/** The options that most vocabularies leave at nothing. */
+export const PLAIN_BPE = {
+  type: "BPE",
+  looseCharacters: [],
+  byteIds: null,
+  unkToken: null,
+  fuseUnk: false,
+  ignoreMerges: false,
+  continuingSubwordPrefix: "",
+  endOfWordSuffix: "",
+} as const satisfies Partial<BpeConfig>;
+
 /** A model ready to run: its config and its scratch memory. */
 export class Bpe {
   readonly #config: BpeConfig;
@@ -46,6 +58,8 @@ export class Bpe {
   readonly #longest: number;
   /** Whether a symbol was dropped or moved, so that ranges no longer follow from the text: see `#reckon`. */
   #isSkewed = false;
+  /** How many bytes of the word each symbol stands for, as the reference counts them. */
+  readonly #lengths: number[] = [];
 
   constructor(config: BpeConfig) {
     this.#config = config;
@@ -143,12 +157,20 @@ export class Bpe {
   #load(word: string, start: number): void {
     const { ids, unkToken, fuseUnk, continuingSubwordPrefix, endOfWordSuffix } = this.#config;
     const buffer = this.#buffer;
+    const lengths = this.#lengths;
+    lengths.length = 0;
+    const push = (id: number, from: number, to: number, bytes: number): void => {
+      buffer.push(id, start + from, start + to);
+      lengths.push(bytes);
+    };
     // Bytes do not end a run of unknowns (in tokenizers' BPE too): the unknown token comes behind them.
     let unkStart = -1;
     let unkEnd = -1;
+    let unkBytes = 0;
     const flush = (): void => {
-      if (unkStart !== -1) buffer.push(this.#unk(), start + unkStart, start + unkEnd);
+      if (unkStart !== -1) push(this.#unk(), unkStart, unkEnd, unkBytes);
       unkStart = -1;
+      unkBytes = 0;
     };
     for (let at = 0; at < word.length; ) {
       const code = word.codePointAt(at) as number;
@@ -159,18 +181,19 @@ export class Bpe {
       const id = ids.get(symbol);
       if (id !== undefined) {
         flush();
-        buffer.push(id, start + at, start + next);
+        push(id, at, next, utf8Length(code));
       } else {
         const bytes = this.#bytesOf(symbol);
         if (bytes !== null) {
           if (unkStart !== -1 || bytes.length !== utf8Length(code)) this.#isSkewed = true;
-          for (const byte of bytes) buffer.push(byte, start + at, start + next);
+          for (const byte of bytes) push(byte, at, next, 1);
         } else if (unkToken === null) {
           this.#isSkewed = true;
         } else {
           if (unkStart !== -1 && !fuseUnk) flush();
           if (unkStart === -1) unkStart = at;
           unkEnd = next;
+          unkBytes += utf8Length(code);
         }
       }
       at = next;
@@ -183,15 +206,11 @@ export class Bpe {
    * lengths in bytes end to end from the start of the word, wherever they were.
    */
   #reckon(word: string, start: number): void {
-    const symbols: [id: number, bytes: number][] = [];
-    let previousStart = -1;
-    this.#buffer.forEach((id, from, to) => {
-      const isByte =
-        this.#config.byteIds?.includes(id) === true && !this.#config.ids.has(word.slice(from - start, to - start));
-      symbols.push([id, isByte ? 1 : utf8LengthOf(word.slice(from - start, to - start))]);
-      previousStart = from;
+    const ids: number[] = [];
+    this.#buffer.forEach((id) => {
+      ids.push(id);
     });
-    if (previousStart === -1) return;
+    if (ids.length === 0) return;
     /** Start and end of the character that holds each byte. */
     const starts: number[] = [];
     const ends: number[] = [];
@@ -206,45 +225,29 @@ export class Bpe {
     }
     this.#buffer.clear();
     let byte = 0;
-    for (const [id, bytes] of symbols) {
-      const last = Math.min(byte + bytes, ends.length) - 1;
+    for (const [i, id] of ids.entries()) {
+      const last = Math.min(byte + this.#lengths[i], ends.length) - 1;
       this.#buffer.push(id, starts[Math.min(byte, starts.length - 1)], ends[last]);
-      byte += bytes;
+      byte += this.#lengths[i];
     }
   }
 
   #unk(): number {
     if (this.#unkId !== null && this.#unkId >= 0) return this.#unkId;
-    throw new UnencodableTextError(
-      `the unknown token ${JSON.stringify(this.#config.unkToken)} is not in the vocabulary`,
-    );
+    throw noUnknownToken(this.#config.unkToken);
   }
 
   /** Ids of a text's bytes, or null unless every one of them has a token. */
   #bytesOf(text: string): number[] | null {
     const { byteIds } = this.#config;
     if (byteIds === null) return null;
-    const bytes: number[] = [];
-    for (const character of text) pushUtf8(character.codePointAt(0) as number, bytes);
+    const bytes = utf8Of(text);
     for (let i = 0; i < bytes.length; i++) {
       bytes[i] = byteIds[bytes[i]];
       if (bytes[i] < 0) return null;
     }
     return bytes;
   }
-}
-
-/** A word in GPT-2's alphabet. */
-function spelled(word: string): string {
-  const bytes: number[] = [];
-  for (const character of word) pushUtf8(character.codePointAt(0) as number, bytes);
-  return String.fromCharCode(...bytes.map((byte) => unitOfByte[byte]));
-}
-
-function utf8LengthOf(text: string): number {
-  let length = 0;
-  for (const character of text) length += utf8Length(character.codePointAt(0) as number);
-  return length;
 }
 
 /** Ids of `<0x00>` to `<0xFF>`, -1 where the vocabulary lacks one. */

@@ -245,7 +245,6 @@ export function parseUnigram(json: JsonCursor): UnigramConfig {
   };
 }
 
-/** The `model` of a tokenizer.json. Roles have no place in it: reserved and user-defined pieces become added tokens. */
 /**
  * A number as Rust's serde_json reads it by default, in which tokenizers is built: the digits as one integer, rounded,
  * divided by a power of ten. From 16 digits on that may be another double than the nearest, which decides ties.
@@ -262,6 +261,7 @@ function asSerdeReads(score: number): number {
   return exponent < 0 ? Number(digits) / Number(`1e${-exponent}`) : Number(digits) * Number(`1e${exponent}`);
 }
 
+/** The `model` of a tokenizer.json. Roles have no place in it: reserved and user-defined pieces become added tokens. */
 export function formatUnigram(config: UnigramConfig): unknown {
   return {
     type: "Unigram",

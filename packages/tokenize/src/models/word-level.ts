@@ -1,6 +1,6 @@
 /** WordLevel: a word is a token, or the unknown token. */
 
-import { UnencodableTextError } from "../errors";
+import { noUnknownToken } from "../errors";
 import type { Tokens } from "./tokens";
 
 export interface WordLevelConfig {
@@ -25,7 +25,7 @@ export class WordLevel {
     const { ids, unkToken } = this.#config;
     const id = ids.get(text.slice(start, end)) ?? ids.get(unkToken);
     if (id === undefined) {
-      throw new UnencodableTextError(`the unknown token ${JSON.stringify(unkToken)} is not in the vocabulary`);
+      throw noUnknownToken(unkToken);
     }
     out.push(id, start, end);
   }

@@ -3,8 +3,9 @@
  * cannot be covered is one unknown token. Devlin et al. 2018 (arXiv:1810.04805), section 3.
  */
 
-import { UnencodableTextError } from "../errors";
+import { noUnknownToken } from "../errors";
 import type { Tokens } from "./tokens";
+import { Trie } from "./trie";
 import { WordCache } from "./word-cache";
 
 export interface WordPieceConfig {
@@ -18,30 +19,17 @@ export interface WordPieceConfig {
 
 export class WordPiece {
   readonly #config: WordPieceConfig;
-  /** Continuations without their prefix. */
-  readonly #continuations = new Map<string, number>();
-  /** UTF-16 units of the longest token that a word can start with, and of the longest continuation. */
-  readonly #longestStart: number;
-  readonly #longestContinuation: number;
+  /** What a word can start with, and what can follow, without the prefix. Made when the first word comes. */
+  #starts: Trie | null = null;
+  readonly #continuations = new Trie();
   readonly #cache = new WordCache();
 
   constructor(config: WordPieceConfig) {
     this.#config = config;
-    const { ids, continuingSubwordPrefix: prefix } = config;
-    let start = 0;
-    let continuation = 0;
-    for (const [token, id] of ids) {
-      start = Math.max(start, token.length);
-      if (!token.startsWith(prefix)) continue;
-      continuation = Math.max(continuation, token.length - prefix.length);
-      this.#continuations.set(token.slice(prefix.length), id);
-    }
-    this.#longestStart = start;
-    this.#longestContinuation = continuation;
   }
 
   /**
-   * Appends the tokens of the word `text.slice(start, end)`. Time linear in the word, times the longest token squared.
+   * Appends the tokens of the word `text.slice(start, end)`. Time linear in the word, times the longest token.
    *
    * @throws UnencodableTextError if the unknown token is needed and not in the vocabulary
    */
@@ -58,28 +46,34 @@ export class WordPiece {
   }
 
   #cover(word: string, start: number, out: Tokens): boolean {
-    const { ids, maxInputCharsPerWord } = this.#config;
+    const { maxInputCharsPerWord } = this.#config;
     if (word.length > maxInputCharsPerWord && countCharacters(word) > maxInputCharsPerWord) return false;
+    this.#starts ??= this.#makeTries();
     for (let at = 0; at < word.length; ) {
-      const known = at === 0 ? ids : this.#continuations;
-      let end = Math.min(word.length, at + (at === 0 ? this.#longestStart : this.#longestContinuation));
-      let id: number | undefined;
-      for (; end > at; end--) {
-        id = known.get(word.slice(at, end));
-        if (id !== undefined) break;
-      }
-      if (id === undefined) return false;
-      out.push(id, start + at, start + end);
-      at = end;
+      const trie = at === 0 ? this.#starts : this.#continuations;
+      const length = trie.longestAt(word, at, word.length);
+      if (length === 0) return false;
+      out.push(trie.find(word, at, at + length), start + at, start + at + length);
+      at += length;
     }
     return true;
+  }
+
+  #makeTries(): Trie {
+    const { ids, continuingSubwordPrefix: prefix } = this.#config;
+    const starts = new Trie();
+    for (const [token, id] of ids) {
+      starts.add(token, id);
+      if (token.startsWith(prefix)) this.#continuations.add(token.slice(prefix.length), id);
+    }
+    return starts;
   }
 
   #unkId(): number {
     const { ids, unkToken } = this.#config;
     const id = ids.get(unkToken);
     if (id !== undefined) return id;
-    throw new UnencodableTextError(`the unknown token ${JSON.stringify(unkToken)} is not in the vocabulary`);
+    throw noUnknownToken(unkToken);
   }
 }
 

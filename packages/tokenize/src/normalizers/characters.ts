@@ -1,7 +1,7 @@
 /** Normalizers that take one character after another: Lowercase, StripAccents, Nmt, ByteLevel; and Strip. */
 
 import { type AlignedText, sliceAligned } from "../text/aligned-text";
-import { unitOfByte } from "../text/byte-alphabet";
+import { spelled } from "../text/byte-alphabet";
 import { CharacterMap, type CharacterRule } from "../text/character-map";
 import { whiteSpace } from "../text/characters";
 import { afterUnicode9 } from "../text/unicode-versions";
@@ -41,9 +41,7 @@ export const nmt = lazyMap((character) =>
 );
 
 /** Each byte of the text's UTF-8 as a character of GPT-2's alphabet. */
-export const spellBytes = lazyMap((character) =>
-  String.fromCharCode(...Array.from(new TextEncoder().encode(character), (byte) => unitOfByte[byte])),
-);
+export const spellBytes = lazyMap(spelled);
 
 /** White space off the two ends. */
 export function strip(source: AlignedText, left: boolean, right: boolean): AlignedText {

@@ -1,7 +1,7 @@
 /** Stage 1: rewrites the text before it is cut, and keeps track of where each part of it comes from. */
 
-import { UnsupportedTokenizerError, unreachable } from "../errors";
-import type { JsonCursor, StepCount } from "../json";
+import { unreachable, unsupported } from "../errors";
+import { flagOr, inSnakeCase, type JsonCursor, optional, type StepCount, textUpTo } from "../json";
 import { MAX_GROWTH, MAX_PATTERN_LENGTH } from "../limits";
 import { type AlignedText, TextWriter } from "../text/aligned-text";
 import { type NormalizationForm, toForm } from "../text/normalization-forms";
@@ -17,7 +17,7 @@ type PlainNormalizer = NormalizationForm | "StripAccents" | "Lowercase" | "Nmt" 
 export type Normalizer =
   | BertNormalizer
   | { readonly type: PlainNormalizer }
-  | { readonly type: "Strip"; readonly left: boolean; readonly right: boolean }
+  | { readonly type: "Strip"; readonly stripLeft: boolean; readonly stripRight: boolean }
   | { readonly type: "Precompiled"; readonly charsmap: Charsmap }
   | Replace
   | { readonly type: "Prepend"; readonly prepend: string }
@@ -51,7 +51,7 @@ function run(normalizer: Normalizer, source: AlignedText, origin: number): Align
     case "ByteLevel":
       return spellBytes(source);
     case "Strip":
-      return strip(source, normalizer.left, normalizer.right);
+      return strip(source, normalizer.stripLeft, normalizer.stripRight);
     case "Precompiled":
       return normalizePrecompiled(normalizer.charsmap, source);
     case "Replace":
@@ -102,17 +102,16 @@ function parseStep(json: JsonCursor, count: StepCount): Normalizer | null {
   const type = json.get("type");
   const kind = type.value;
   switch (kind) {
-    case "BertNormalizer": {
-      json.onlyKeys(["type", "clean_text", "handle_chinese_chars", "strip_accents", "lowercase"]);
-      const accents = json.get("strip_accents");
+    case "BertNormalizer":
       return {
         type: kind,
-        cleanText: json.get("clean_text").boolean(true),
-        handleChineseChars: json.get("handle_chinese_chars").boolean(true),
-        stripAccents: accents.isNull ? null : accents.boolean(true),
-        lowercase: json.get("lowercase").boolean(true),
+        ...json.options({
+          clean_text: flagOr(true),
+          handle_chinese_chars: flagOr(true),
+          strip_accents: optional(null, flagOr(true)),
+          lowercase: flagOr(true),
+        }),
       };
-    }
     case "NFC":
     case "NFD":
     case "NFKC":
@@ -124,12 +123,7 @@ function parseStep(json: JsonCursor, count: StepCount): Normalizer | null {
       json.onlyKeys(["type"]);
       return { type: kind };
     case "Strip":
-      json.onlyKeys(["type", "strip_left", "strip_right"]);
-      return {
-        type: kind,
-        left: json.get("strip_left").boolean(true),
-        right: json.get("strip_right").boolean(true),
-      };
+      return { type: kind, ...json.options({ strip_left: flagOr(true), strip_right: flagOr(true) }) };
     case "Precompiled": {
       json.onlyKeys(["type", "precompiled_charsmap"]);
       const charsmap = json.get("precompiled_charsmap");
@@ -138,16 +132,9 @@ function parseStep(json: JsonCursor, count: StepCount): Normalizer | null {
     case "Replace":
       return parseReplace(json);
     case "Prepend":
-      json.onlyKeys(["type", "prepend"]);
-      return { type: kind, prepend: json.get("prepend").string(MAX_PATTERN_LENGTH) };
-    case "Sequence": {
-      json.onlyKeys(["type", "normalizers"]);
-      const steps = json.get("normalizers").steps(count);
-      return {
-        type: kind,
-        normalizers: steps.map((step) => parseStep(step, count)).filter((step) => step !== null),
-      };
-    }
+      return { type: kind, ...json.options({ prepend: textUpTo(MAX_PATTERN_LENGTH) }) };
+    case "Sequence":
+      return { type: kind, normalizers: json.sequence("normalizers", count, parseStep) };
     default:
       return type.unsupported(SUPPORTED);
   }
@@ -158,41 +145,16 @@ export function formatNormalizer(normalizer: Normalizer | null): unknown {
   if (normalizer === null) return null;
   const { type } = normalizer;
   switch (type) {
-    case "BertNormalizer":
-      return {
-        type,
-        clean_text: normalizer.cleanText,
-        handle_chinese_chars: normalizer.handleChineseChars,
-        strip_accents: normalizer.stripAccents,
-        lowercase: normalizer.lowercase,
-      };
-    case "Strip":
-      return { type, strip_left: normalizer.left, strip_right: normalizer.right };
     case "Precompiled":
       return { type, precompiled_charsmap: charsmapToBase64(normalizer.charsmap) };
     case "Replace":
       return formatReplace(normalizer);
     case "Sequence":
       return { type, normalizers: normalizer.normalizers.map(formatNormalizer) };
-    case "Prepend":
-    case "NFC":
-    case "NFD":
-    case "NFKC":
-    case "NFKD":
-    case "StripAccents":
-    case "Lowercase":
-    case "Nmt":
-    case "ByteLevel":
-      return { ...normalizer };
     case "SentencePiece":
-      throw new UnsupportedTokenizerError({
-        file: "tokenizer.json",
-        component: "normalizer",
-        value: type,
-        supported: SUPPORTED,
-      });
+      throw unsupported("tokenizer.json", "normalizer", type, SUPPORTED);
     default:
-      return unreachable(normalizer, "normalizer");
+      return inSnakeCase(normalizer);
   }
 }
 

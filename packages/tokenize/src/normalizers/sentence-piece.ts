@@ -1,5 +1,6 @@
 /** sentencepiece's own normalizer (normalizer.cc): charsmap, white space and the dummy prefix in one pass. */
 
+import { grown, textOfUnits } from "../memory";
 import { Trie } from "../models/trie";
 import { type AlignedText, originalEnd, originalStart } from "../text/aligned-text";
 import type { Charsmap } from "./charsmap";
@@ -20,8 +21,6 @@ export interface SentencePieceNormalizer {
 
 const SPACE = 32;
 const ESCAPED_SPACE = 0x2581;
-/** Units that String.fromCharCode takes at once. */
-const CHUNK = 4096;
 
 const tries = new WeakMap<SentencePieceNormalizer, Trie>();
 
@@ -112,10 +111,6 @@ class Units {
 
   aligned(source: AlignedText, sourceEnd: number): AlignedText {
     const { length, units } = this;
-    let text = "";
-    for (let at = 0; at < length; at += CHUNK) {
-      text += String.fromCharCode.apply(null, units.subarray(at, Math.min(length, at + CHUNK)) as unknown as number[]);
-    }
     const starts = this.starts.subarray(0, length);
     const ends = new Int32Array(length);
     for (let i = length - 1, next = sourceEnd; i >= 0; i--) {
@@ -129,16 +124,14 @@ class Units {
       starts[i] = boundary(source, starts[i]);
       ends[i] = boundary(source, ends[i]);
     }
-    return { text, starts, ends, origin: source.origin };
+    return { text: textOfUnits(units, length), starts, ends, origin: source.origin };
   }
 
   #grow(): void {
     const units = new Uint16Array(this.units.length * 2);
     units.set(this.units);
     this.units = units;
-    const starts = new Int32Array(this.starts.length * 2);
-    starts.set(this.starts);
-    this.starts = starts;
+    this.starts = grown(this.starts, this.starts.length * 2);
   }
 }
 

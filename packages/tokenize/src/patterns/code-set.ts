@@ -1,6 +1,6 @@
 /** Sets of code points that a pattern asks about: ranges, properties, and what a class makes of them. */
 
-import { CharacterSet } from "../text/characters";
+import { CharacterSet, codeRanges } from "../text/characters";
 
 const PAGE = 256;
 /** Most pages hold all or nothing; those share these two. */
@@ -81,8 +81,12 @@ const POSIX: Readonly<Record<string, string>> = {
 
 /** What Unicode 17 assigns: Oniguruma 6.9.10 and Rust's regex know Unicode 16, where these are unassigned. */
 const assignedLater = new CharacterSet(
-  // biome-ignore lint/suspicious/noMisleadingCharacterClass: single code points, marks among them
-  /[\u088f\u0c5c\u0cdc\u1acf-\u1add\u1ae0-\u1aeb\u20c1\u2b96\ua7ce\ua7cf\ua7d2\ua7d4\ua7f1\ufbc3-\ufbd2\ufd90\ufd91\ufdc8-\ufdce\u{10940}-\u{10959}\u{10ec5}-\u{10ec7}\u{10ed0}-\u{10ed8}\u{10efa}\u{10efb}\u{11b60}-\u{11b67}\u{11db0}-\u{11ddb}\u{11de0}-\u{11de9}\u{16ea0}-\u{16eb8}\u{16ebb}-\u{16ed3}\u{16ff2}-\u{16ff6}\u{187f8}-\u{187ff}\u{18d09}-\u{18d1e}\u{18d80}-\u{18df2}\u{1ccfa}-\u{1ccfc}\u{1ceba}-\u{1ced0}\u{1cee0}-\u{1cef0}\u{1e6c0}-\u{1e6de}\u{1e6e0}-\u{1e6f5}\u{1e6fe}\u{1e6ff}\u{1f6d8}\u{1f777}-\u{1f77a}\u{1f8d0}-\u{1f8d8}\u{1fa54}-\u{1fa57}\u{1fa8a}\u{1fa8e}\u{1fac8}\u{1facd}\u{1faea}\u{1faef}\u{1fbfa}\u{2b73a}-\u{2b73f}\u{2cea2}-\u{2cead}\u{323b0}-\u{33479}]/u,
+  new RegExp(
+    `[${codeRanges(
+      "88f c5c cdc 1acf-1add 1ae0-1aeb 20c1 2b96 a7ce a7cf a7d2 a7d4 a7f1 fbc3-fbd2 fd90 fd91 fdc8-fdce 10940-10959 10ec5-10ec7 10ed0-10ed8 10efa 10efb 11b60-11b67 11db0-11ddb 11de0-11de9 16ea0-16eb8 16ebb-16ed3 16ff2-16ff6 187f8-187ff 18d09-18d1e 18d80-18df2 1ccfa-1ccfc 1ceba-1ced0 1cee0-1cef0 1e6c0-1e6de 1e6e0-1e6f5 1e6fe 1e6ff 1f6d8 1f777-1f77a 1f8d0-1f8d8 1fa54-1fa57 1fa8a 1fa8e 1fac8 1facd 1faea 1faef 1fbfa 2b73a-2b73f 2cea2-2cead 323b0-33479",
+    )}]`,
+    "u",
+  ),
 );
 /** Unassigned in every version so far. */
 const UNASSIGNED = 0x378;

@@ -1,6 +1,6 @@
 /** What Split and Replace look for: a string, or a regular expression in the Oniguruma syntax of tokenizer.json. */
 
-import { UnsupportedTokenizerError } from "../errors";
+import { unsupported } from "../errors";
 import type { JsonCursor } from "../json";
 import { MAX_REGEX_LENGTH } from "../limits";
 import { regexMatcher } from "./regex-matcher";
@@ -49,12 +49,7 @@ export function parsePattern(json: JsonCursor): Pattern {
   const pattern: Pattern = { type: "Regex", regex: regex.string(MAX_REGEX_LENGTH) };
   compilePattern(pattern, (kind, what, at) => {
     if (kind === "broken") return regex.fail(`${what} at character ${at} of the regular expression`);
-    throw new UnsupportedTokenizerError({
-      file: regex.file,
-      component: regex.at,
-      value: `${what} at character ${at}`,
-      supported: "Oniguruma's syntax without it",
-    });
+    throw unsupported(regex.file, regex.at, `${what} at character ${at}`, "Oniguruma's syntax without it");
   });
   return pattern;
 }

@@ -189,7 +189,7 @@ export function compileRegex(
       for (const at of leaving) leave(at);
       return;
     }
-    const mayBeEmpty = isNullable(node);
+    const mayBeEmpty = startsOf(node) === null;
     const first = min === 0 ? split(ops.length + 1) : -1;
     const body = ops.length;
     if (mayBeEmpty) emit(Op.enter);
@@ -216,28 +216,6 @@ export function compileRegex(
     assertions,
     looksBack,
   };
-}
-
-/** Whether it can match without taking a character. */
-function isNullable(node: RegexNode): boolean {
-  switch (node.type) {
-    case "Character":
-    case "Set":
-      return false;
-    case "Sequence":
-      return node.nodes.every(isNullable);
-    case "Choice":
-      return node.nodes.some(isNullable);
-    case "Repeat":
-      return node.min === 0 || isNullable(node.node);
-    case "Atomic":
-      return isNullable(node.node);
-    case "Look":
-    case "Assertion":
-      return true;
-    default:
-      return unreachable(node, "regular expression node");
-  }
 }
 
 /** By ASCII code, 1 where a match may begin with that character; null if it may be empty. */

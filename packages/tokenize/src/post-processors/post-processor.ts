@@ -2,7 +2,7 @@
 
 import { addedSegment, joinParts, type Part, type Rows, type Segment } from "../encoding/rows";
 import { unreachable } from "../errors";
-import type { JsonCursor, StepCount } from "../json";
+import { BYTE_LEVEL_OPTIONS, flagOr, inSnakeCase, type JsonCursor, type StepCount } from "../json";
 import { MAX_LENGTH_OPTION, MAX_TEMPLATE_IDS, MAX_VOCAB_SIZE } from "../limits";
 import { unitOfByte } from "../text/byte-alphabet";
 import { whiteSpace } from "../text/characters";
@@ -45,6 +45,24 @@ export type TemplatePiece =
       readonly tokens: readonly string[];
       readonly typeId: number;
     };
+
+export function textPiece(sequence: 0 | 1, typeId = 0): TemplatePiece {
+  return { type: "Text", sequence, typeId };
+}
+
+export function specialPiece(id: number, token: string, typeId = 0): TemplatePiece {
+  return { type: "Special", name: token, ids: [id], tokens: [token], typeId };
+}
+
+/** The same tokens before and behind a text and its pair. */
+export function templateAround(
+  before: readonly TemplatePiece[],
+  behind: readonly TemplatePiece[],
+  pairTypeId: number,
+): PostProcessor {
+  const single = [...before, textPiece(0), ...behind];
+  return { type: "TemplateProcessing", single, pair: [...single, ...before, textPiece(1, pairTypeId), ...behind] };
+}
 
 const SUPPORTED = "null, TemplateProcessing, BertProcessing, RobertaProcessing, ByteLevel, Sequence";
 
@@ -134,7 +152,7 @@ function withType(part: Part, typeId: number, overflowingToo = false): Part {
 }
 
 function trimPart(part: Part, addPrefixSpace: boolean, source: PostProcessorSource): Part {
-  const trim = (rows: Rows): Rows => trimRows(rows, addPrefixSpace, source);
+  const trim = (rows: Rows): Rows => rows.map((segment, i) => trimSegment(segment, i === 0, addPrefixSpace, source));
   return { rows: trim(part.rows), overflowing: part.overflowing.map(trim) };
 }
 
@@ -145,10 +163,6 @@ function isSpaceUnit(unit: number): boolean {
 }
 
 /** Takes the spaces at the ends of each token out of its offsets. */
-function trimRows(rows: Rows, addPrefixSpace: boolean, source: PostProcessorSource): Rows {
-  return rows.map((segment, i) => trimSegment(segment, i === 0, addPrefixSpace, source));
-}
-
 function trimSegment(
   segment: Segment,
   isFirst: boolean,
@@ -196,7 +210,12 @@ interface Count extends StepCount {
 function parseStep(json: JsonCursor, exists: (id: number) => boolean, count: Count): PostProcessor | null {
   if (json.isNull) return null;
   const type = json.get("type");
-  switch (type.value) {
+  const kind = type.value;
+  const end = (pair: JsonCursor): SpecialToken => {
+    if (pair.array().length !== 2) pair.fail("[token, id]");
+    return { token: pair.item(0).string(), id: knownId(pair.item(1), exists) };
+  };
+  switch (kind) {
     case "TemplateProcessing": {
       json.onlyKeys(["type", "single", "pair", "special_tokens"]);
       // The second would see the first one's pieces as its texts; the reference panics.
@@ -206,43 +225,25 @@ function parseStep(json: JsonCursor, exists: (id: number) => boolean, count: Cou
       const pair = json.get("pair");
       const single = read(json.get("single"), 1);
       // Older files have no template for pairs.
-      const second = { type: "Text", sequence: 1, typeId: 1 } as const;
-      return { type: "TemplateProcessing", single, pair: pair.isNull ? [...single, second] : read(pair, 2) };
+      return { type: kind, single, pair: pair.isNull ? [...single, textPiece(1, 1)] : read(pair, 2) };
     }
     case "BertProcessing":
-      json.onlyKeys(["type", "sep", "cls"]);
-      return { type: "BertProcessing", ...parseEnds(json, exists) };
+      return { type: kind, ...json.options({ sep: end, cls: end }) };
     case "RobertaProcessing":
-      json.onlyKeys(["type", "sep", "cls", "trim_offsets", "add_prefix_space"]);
-      return { type: "RobertaProcessing", ...parseEnds(json, exists), ...parseOffsetOptions(json) };
+      return {
+        type: kind,
+        ...json.options({ sep: end, cls: end, trim_offsets: flagOr(true), add_prefix_space: flagOr(true) }),
+      };
     case "ByteLevel":
-      json.onlyKeys(["type", "add_prefix_space", "trim_offsets", "use_regex"]);
-      return { type: "ByteLevel", ...parseOffsetOptions(json), useRegex: json.get("use_regex").boolean(true) };
-    case "Sequence": {
-      json.onlyKeys(["type", "processors"]);
-      const steps = json.get("processors").steps(count);
-      const processors = steps.map((step) => parseStep(step, exists, count)).filter((step) => step !== null);
-      return { type: "Sequence", processors };
-    }
+      return { type: kind, ...json.options(BYTE_LEVEL_OPTIONS) };
+    case "Sequence":
+      return {
+        type: kind,
+        processors: json.sequence("processors", count, (step) => parseStep(step, exists, count)),
+      };
     default:
       return type.unsupported(SUPPORTED);
   }
-}
-
-function parseOffsetOptions(json: JsonCursor): { trimOffsets: boolean; addPrefixSpace: boolean } {
-  return {
-    trimOffsets: json.get("trim_offsets").boolean(true),
-    addPrefixSpace: json.get("add_prefix_space").boolean(true),
-  };
-}
-
-function parseEnds(json: JsonCursor, exists: (id: number) => boolean): { cls: SpecialToken; sep: SpecialToken } {
-  const read = (key: string): SpecialToken => {
-    const pair = json.get(key);
-    if (pair.array().length !== 2) pair.fail("[token, id]");
-    return { token: pair.item(0).string(), id: knownId(pair.item(1), exists) };
-  };
-  return { cls: read("cls"), sep: read("sep") };
 }
 
 function knownId(json: JsonCursor, exists: (id: number) => boolean): number {
@@ -316,32 +317,15 @@ export function formatPostProcessor(processor: PostProcessor | null): unknown {
       };
     }
     case "BertProcessing":
-      return { type: "BertProcessing", ...formatEnds(processor) };
     case "RobertaProcessing": {
-      const { trimOffsets, addPrefixSpace } = processor;
-      return {
-        type: "RobertaProcessing",
-        ...formatEnds(processor),
-        trim_offsets: trimOffsets,
-        add_prefix_space: addPrefixSpace,
-      };
+      const { sep, cls } = processor;
+      return { ...inSnakeCase(processor), sep: [sep.token, sep.id], cls: [cls.token, cls.id] };
     }
-    case "ByteLevel": {
-      const { addPrefixSpace, trimOffsets, useRegex } = processor;
-      return {
-        type: "ByteLevel",
-        add_prefix_space: addPrefixSpace,
-        trim_offsets: trimOffsets,
-        use_regex: useRegex,
-      };
-    }
+    case "ByteLevel":
+      return inSnakeCase(processor);
     case "Sequence":
       return { type: "Sequence", processors: processor.processors.map(formatPostProcessor) };
     default:
       return unreachable(processor, "post-processor");
   }
-}
-
-function formatEnds({ sep, cls }: { sep: SpecialToken; cls: SpecialToken }): Record<string, unknown> {
-  return { sep: [sep.token, sep.id], cls: [cls.token, cls.id] };
 }

@@ -1,7 +1,6 @@
 /** Pre-tokenizers from and to the form of tokenizer.json. */
 
-import { unreachable } from "../errors";
-import type { JsonCursor, StepCount } from "../json";
+import { BYTE_LEVEL_OPTIONS, inSnakeCase, integerFrom, type JsonCursor, optional, type StepCount } from "../json";
 import { MAX_FIXED_LENGTH, MAX_GROWTH } from "../limits";
 import { formatPattern, parsePattern } from "../patterns/pattern";
 import { parseMetaspace } from "./metaspace";
@@ -39,100 +38,55 @@ function growth(preTokenizer: PreTokenizer | null): number {
 function parseStep(json: JsonCursor, count: StepCount): PreTokenizer | null {
   if (json.isNull) return null;
   const type = json.get("type");
-  const only = (...keys: string[]): void => json.onlyKeys(["type", ...keys]);
-  switch (type.value) {
+  const kind = type.value;
+  switch (kind) {
     case "BertPreTokenizer":
     case "Whitespace":
     case "WhitespaceSplit":
     case "UnicodeScripts":
-      only();
-      return { type: type.value };
+      json.onlyKeys(["type"]);
+      return { type: kind };
     case "ByteLevel":
-      only("add_prefix_space", "trim_offsets", "use_regex");
       return {
-        type: "ByteLevel",
-        addPrefixSpace: flag(json, "add_prefix_space"),
-        trimOffsets: flag(json, "trim_offsets"),
-        useRegex: json.get("use_regex").boolean(true),
+        type: kind,
+        ...json.options({ ...BYTE_LEVEL_OPTIONS, add_prefix_space: neededFlag, trim_offsets: neededFlag }),
       };
     case "CharDelimiterSplit":
-      only("delimiter");
-      return { type: "CharDelimiterSplit", delimiter: json.get("delimiter").character() };
+      return { type: kind, ...json.options({ delimiter: (delimiter) => delimiter.character() }) };
     case "Metaspace":
-      return { type: "Metaspace", ...parseMetaspace(json) };
-    case "Sequence": {
-      only("pretokenizers");
-      const steps = json
-        .get("pretokenizers")
-        .steps(count)
-        .map((step) => parseStep(step, count));
-      return { type: "Sequence", preTokenizers: steps.filter((step) => step !== null) };
-    }
+      return { type: kind, ...parseMetaspace(json) };
+    case "Sequence":
+      return { type: kind, preTokenizers: json.sequence("pretokenizers", count, parseStep) };
     case "Split":
-      only("pattern", "behavior", "invert");
       return {
-        type: "Split",
-        pattern: parsePattern(json.get("pattern")),
-        behavior: parseBehavior(json.get("behavior")),
-        invert: flag(json, "invert"),
+        type: kind,
+        ...json.options({ pattern: parsePattern, behavior: parseBehavior, invert: neededFlag }),
       };
-    case "Punctuation": {
-      only("behavior");
-      const behavior = json.get("behavior");
-      return { type: "Punctuation", behavior: behavior.isNull ? "Isolated" : parseBehavior(behavior) };
-    }
+    case "Punctuation":
+      return { type: kind, ...json.options({ behavior: optional("Isolated", parseBehavior) }) };
     case "Digits":
-      only("individual_digits");
-      return { type: "Digits", individualDigits: flag(json, "individual_digits") };
-    case "FixedLength": {
-      only("length");
-      const length = json.get("length");
-      return { type: "FixedLength", length: length.isNull ? DEFAULT_LENGTH : length.integer(1, MAX_FIXED_LENGTH) };
-    }
+      return { type: kind, ...json.options({ individual_digits: neededFlag }) };
+    case "FixedLength":
+      return { type: kind, ...json.options({ length: optional(DEFAULT_LENGTH, integerFrom(1, MAX_FIXED_LENGTH)) }) };
     default:
       return type.unsupported(SUPPORTED);
   }
 }
 
 /** A flag that the reference has no default for. */
-function flag(json: JsonCursor, key: string): boolean {
-  const value = json.get(key);
-  return value.isNull ? value.fail("true or false") : value.boolean(false);
+function neededFlag(json: JsonCursor): boolean {
+  return json.isNull ? json.fail("true or false") : json.boolean(false);
 }
 
 /** The form of tokenizer.json, with the keys that the reference writes. */
 export function formatPreTokenizer(preTokenizer: PreTokenizer | null): unknown {
   if (preTokenizer === null) return null;
-  const { type } = preTokenizer;
-  switch (type) {
-    case "BertPreTokenizer":
-    case "Whitespace":
-    case "WhitespaceSplit":
-    case "UnicodeScripts":
-      return { type };
-    case "ByteLevel": {
-      const { addPrefixSpace, trimOffsets, useRegex } = preTokenizer;
-      return { type, add_prefix_space: addPrefixSpace, trim_offsets: trimOffsets, use_regex: useRegex };
-    }
-    case "CharDelimiterSplit":
-      return { type, delimiter: preTokenizer.delimiter };
-    case "Metaspace": {
-      const { replacement, prependScheme, split } = preTokenizer;
-      return { type, replacement, prepend_scheme: prependScheme, split };
-    }
+  switch (preTokenizer.type) {
     case "Sequence":
-      return { type, pretokenizers: preTokenizer.preTokenizers.map(formatPreTokenizer) };
-    case "Split": {
-      const { pattern, behavior, invert } = preTokenizer;
-      return { type, pattern: formatPattern(pattern), behavior, invert };
-    }
-    case "Punctuation":
-      return { type, behavior: preTokenizer.behavior };
-    case "Digits":
-      return { type, individual_digits: preTokenizer.individualDigits };
-    case "FixedLength":
-      return { type, length: preTokenizer.length };
+      return { type: "Sequence", pretokenizers: preTokenizer.preTokenizers.map(formatPreTokenizer) };
+    case "Split":
+      return { ...preTokenizer, pattern: formatPattern(preTokenizer.pattern) };
     default:
-      return unreachable(type, "pre-tokenizer");
+      return inSnakeCase(preTokenizer);
   }
 }

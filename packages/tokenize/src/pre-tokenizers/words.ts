@@ -1,7 +1,7 @@
 /** The words that the pre-tokenizer cuts, and their spelling in GPT-2's byte alphabet. */
 
 import { type AlignedText, TextWriter } from "../text/aligned-text";
-import { unitOfByte } from "../text/byte-alphabet";
+import { spelled } from "../text/byte-alphabet";
 import { Spans } from "../text/spans";
 
 export interface Words {
@@ -27,7 +27,7 @@ export function spellBytes(words: Words): Words {
   if (!words.byteLevel) return words;
   const { text, spans } = words;
   const writer = new TextWriter(text);
-  const spelled = new Spans();
+  const spelledSpans = new Spans();
   const spell = speller();
   let length = 0;
   for (let i = 0; i < spans.length; i++) {
@@ -45,9 +45,9 @@ export function spellBytes(words: Words): Words {
       length += spelling.length;
       at += character.length;
     }
-    spelled.push(start, length);
+    spelledSpans.push(start, length);
   }
-  return { text: writer.finish(), spans: spelled, byteLevel: false };
+  return { text: writer.finish(), spans: spelledSpans, byteLevel: false };
 }
 
 /** Where the printable ASCII ends that starts at `at`: it spells itself. */
@@ -63,12 +63,11 @@ function plainEnd(text: string, at: number, end: number): number {
 
 /** Spells a character, and remembers it for the text. */
 function speller(): (character: string) => string {
-  const encoder = new TextEncoder();
   const known = new Map<string, string>();
   return (character) => {
     let spelling = known.get(character);
     if (spelling === undefined) {
-      spelling = String.fromCharCode(...Array.from(encoder.encode(character), (byte) => unitOfByte[byte]));
+      spelling = spelled(character);
       known.set(character, spelling);
     }
     return spelling;

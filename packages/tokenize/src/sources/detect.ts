@@ -1,10 +1,13 @@
-/** From whatever a user has to the parts of a tokenizer: which file it is, and what the files beside it add. */
+/* From whatever a user has to the parts of a tokenizer: which file it is, and what the files beside it add. */
 
 import type { AddedToken } from "../added-tokens";
 import type { Decoder } from "../decoders/decoder";
-import { describe, TokenizerFileError, UnsupportedTokenizerError } from "../errors";
+import { DO_NOT, TIDIED } from "../decoders/words";
+import { describe, fileError, type TokenizerFileError, unsupported } from "../errors";
 import { JsonCursor, parseJson } from "../json";
-import { type FileContent, isParsed, type OpenedFiles, openLocation, openRecord, textOf } from "./files";
+import { MAX_VOCAB_SIZE } from "../limits";
+import { specialPiece, type TemplatePiece, templateAround } from "../post-processors/post-processor";
+import { bytesOf, type FileContent, isParsed, type OpenedFiles, openLocation, openRecord, textOf } from "./files";
 import { partsOfGguf } from "./gguf";
 import type { GgufTokenizerMetadata } from "./gguf-metadata";
 import { partsOfLlama2c } from "./llama2c";
@@ -12,8 +15,8 @@ import type { TokenizerParts } from "./parts";
 import { addT5Sentinels, partsOfSentencePiece } from "./sentencepiece";
 import { readTokenizerConfig, type TokenizerConfig } from "./tokenizer-config";
 import { partsOfTokenizerJson } from "./tokenizer-json";
-import { partsOfVocabAndMerges } from "./vocab-and-merges";
-import { partsOfVocabTxt } from "./vocab-txt";
+import { partsOfVocabAndMerges, type VocabAndMergesOptions } from "./vocab-and-merges";
+import { partsOfVocabTxt, type VocabTxtOptions } from "./vocab-txt";
 
 /** Files by name: text, bytes or parsed JSON each, or a function that reads them. */
 export type TokenizerFiles =
@@ -43,7 +46,9 @@ export async function detect(
     if (/^\s*\{/.test(source)) return detectFile(source, name ?? "tokenizer.json", openRecord({}));
     return detectFiles(await openLocation(source, signal));
   }
-  if (source instanceof Uint8Array) return detectFile(source, name ?? "the bytes", openRecord({}));
+  if (source instanceof Uint8Array || source instanceof ArrayBuffer) {
+    return detectFile(new Uint8Array(source), name ?? "the bytes", openRecord({}));
+  }
   if (isBlob(source)) {
     const bytes = new Uint8Array(await source.arrayBuffer());
     return detectFile(bytes, name ?? (source as Partial<File>).name ?? "the blob", openRecord({}));
@@ -83,46 +88,46 @@ async function detectFiles(opened: OpenedFiles): Promise<Detected> {
   }
   for (const name of TOKENIZER_FILES) {
     const content = await read(name);
-    if (content !== null && content !== undefined) return withConfig(await detectFile(content, name, opened), opened);
+    if (content !== null && content !== undefined) return detectFolder(content, name, opened);
   }
-  const expected = `${TOKENIZER_FILES.join(", ")}, one of them`;
-  throw new TokenizerFileError({ file: "the folder", at: "its files", expected, got: "none" });
+  throw fileError("the folder", "its files", `${TOKENIZER_FILES.join(", ")}, one of them`, "none");
 }
 
 function missing(file: string): TokenizerFileError {
-  return new TokenizerFileError({ file, at: "the file", expected: "a file", got: "none" });
+  return fileError(file, "the file", "a file", "none");
 }
 
-/** One file, told by its name and its first bytes. `beside` is where its companions are. */
+/** One file, told by its name, else by its first bytes. `beside` is where its companions are. */
 async function detectFile(content: FileContent, file: string, beside: OpenedFiles): Promise<Detected> {
   const one = (parts: TokenizerParts): Detected => ({ parts, files: [file] });
   if (isParsed(content)) return detectJson(content, file, beside);
-  if (content instanceof Uint8Array) {
-    const first = content.subarray(0, 4);
-    if (String.fromCharCode(...first) === "GGUF") {
-      throw new UnsupportedTokenizerError({
-        file,
-        component: "a GGUF file",
-        value: "as bytes",
-        supported: "its metadata, as loadTokenizer of @qkv/models reads it: Tokenizer.fromGguf(metadata)",
-      });
-    }
-    // The first field of a ModelProto is a list of pieces.
-    if (first[0] === 0x0a && (file.endsWith(".model") || !isText(content)))
-      return one(partsOfSentencePiece(content, file));
-    if (file.endsWith(".bin") || !isText(content)) return one(partsOfLlama2c(content, null, file));
+  const ending = /\.(json|txt|model|bin|bpe)$/.exec(file)?.[1] ?? endingOf(content as string | Uint8Array);
+  switch (ending) {
+    case "json":
+      return detectJson(parseJson(textOf(content, file), file), file, beside);
+    case "model":
+      return one(partsOfSentencePiece(bytesOf(content, file), file));
+    case "bin":
+      return one(partsOfLlama2c(bytesOf(content, file), null, file));
+    case "gguf":
+      throw unsupported(file, "a GGUF file", "as bytes", "its metadata: loadTokenizer of @qkv/models reads it");
+    default:
+      if (ending !== "bpe" && !file.endsWith("merges.txt"))
+        return one(partsOfVocabTxt(textOf(content, file), {}, file));
+      throw fileError(file, "the file", "the folder, or vocab.json", "merges alone");
   }
-  const text = textOf(content, file);
-  if (/^\uFEFF?\s*\{/.test(text)) return detectJson(parseJson(text, file), file, beside);
-  if (file.endsWith("merges.txt") || file.endsWith(".bpe")) {
-    throw new TokenizerFileError({ file, at: "the file", expected: "the folder, or vocab.json", got: "merges alone" });
-  }
-  return one(partsOfVocabTxt(text, {}, file));
 }
 
-/** Whether bytes are no binary file: vocab.txt and JSON have no control characters but white space. */
-function isText(bytes: Uint8Array): boolean {
-  return !bytes.subarray(0, 1024).some((byte) => byte < 0x20 && byte !== 0x0a && byte !== 0x0d && byte !== 0x09);
+/** The usual ending of a file with this content. */
+function endingOf(content: string | Uint8Array): string {
+  if (typeof content === "string") return /^\uFEFF?\s*\{/.test(content) ? "json" : "txt";
+  const start = content.subarray(0, 1024);
+  const text = String.fromCharCode(...start);
+  if (text.startsWith("GGUF")) return "gguf";
+  if (/^(\u00ef\u00bb\u00bf)?\s*\{/.test(text)) return "json";
+  // vocab.txt has no control characters but white space; the first field of a ModelProto is a list of pieces.
+  if (!start.some((byte) => byte < 0x20 && byte !== 0x0a && byte !== 0x0d && byte !== 0x09)) return "txt";
+  return content[0] === 0x0a ? "model" : "bin";
 }
 
 async function detectJson(value: unknown, file: string, beside: OpenedFiles): Promise<Detected> {
@@ -130,43 +135,55 @@ async function detectJson(value: unknown, file: string, beside: OpenedFiles): Pr
   // In a vocab.json "model" may be a token, whose id is a number.
   if (typeof json.get("model").value === "object" && !json.get("model").isNull)
     return { parts: partsOfTokenizerJson(value, file), files: [file] };
-  for (const merges of ["merges.txt", "vocab.bpe"]) {
+  for (const merges of MERGES_FILES) {
     const content = await beside.read(merges);
     if (content === null || content === undefined) continue;
     const parts = partsOfVocabAndMerges(value, textOf(content, merges), {}, { vocab: file, merges });
     return { parts, files: [file, merges] };
   }
-  throw new TokenizerFileError({
-    file,
-    at: "the document",
-    expected: 'a "model" (tokenizer.json), or merges.txt beside it (vocab.json)',
-    got: "neither",
-  });
+  throw fileError(file, "the document", 'a "model" (tokenizer.json), or merges.txt beside it (vocab.json)', "neither");
 }
 
 // ---- What tokenizer_config.json and its companions add
 
-async function withConfig(detected: Detected, { read }: OpenedFiles): Promise<Detected> {
-  const files = [...detected.files];
+async function detectFolder(content: FileContent, file: string, opened: OpenedFiles): Promise<Detected> {
+  const files = [file];
   const cursor = async (name: string): Promise<JsonCursor | null> => {
-    const content = await read(name);
-    if (content === null || content === undefined) return null;
+    const found = await opened.read(name);
+    if (found === null || found === undefined) return null;
     files.push(name);
-    return new JsonCursor(isParsed(content) ? content : parseJson(textOf(content, name), name), name);
+    return new JsonCursor(isParsed(found) ? found : parseJson(textOf(found, name), name), name);
   };
   const config = readTokenizerConfig({
     config: await cursor("tokenizer_config.json"),
     specialTokensMap: await cursor("special_tokens_map.json"),
     addedTokens: await cursor("added_tokens.json"),
   });
-  const modelConfig = detected.parts.kind === "tokenizer.json" ? null : await cursor("config.json");
-  const modelType = modelConfig?.get("model_type").value;
-  let { parts } = detected;
-  if (parts.kind === "sentencepiece") parts = ofSentencePieceClass(parts, config, modelType, files[0]);
-  else if (parts.kind === "vocab.txt") parts = await ofBertClass(parts, config, read);
-  else if (parts.kind === "vocab.json") parts = await ofGpt2Class(parts, config, modelType, files, read);
-  return { parts: withAddedTokens(withCleanup(parts, config), config, files[0]), files };
+  const withAll = (parts: TokenizerParts): Detected => ({
+    parts: withAddedTokens(withCleanup(parts, config), config, file),
+    files,
+  });
+  if (file === "tokenizer.json" || file === "tokenizer.bin") {
+    const detected = await detectFile(content, file, opened);
+    return withAll(detected.parts);
+  }
+  const modelType = (await cursor("config.json"))?.get("model_type").value;
+  if (file.endsWith(".model")) {
+    return withAll(ofSentencePieceClass(partsOfSentencePiece(bytesOf(content, file), file), config, modelType, file));
+  }
+  if (file === "vocab.txt") return withAll(partsOfVocabTxt(textOf(content, file), bertOptions(config, file), file));
+  const options = gpt2Options(config, modelType, file);
+  for (const merges of MERGES_FILES) {
+    const text = await opened.read(merges);
+    if (text === null || text === undefined) continue;
+    files.splice(1, 0, merges);
+    const vocab = isParsed(content) ? content : textOf(content, file);
+    return withAll(partsOfVocabAndMerges(vocab, textOf(text, merges), options, { vocab: file, merges }));
+  }
+  throw fileError(file, "the folder", `${MERGES_FILES.join(" or ")} beside it`, "neither");
 }
+
+const MERGES_FILES = ["merges.txt", "vocab.bpe"];
 
 const T5_TYPES = ["t5", "mt5", "umt5", "longt5", "switch_transformers"];
 
@@ -179,89 +196,66 @@ function ofSentencePieceClass(
 ): TokenizerParts {
   const name = config.tokenizerClass?.replace(/Fast$/, "") ?? null;
   if (name === null ? T5_TYPES.includes(modelType as string) : /^M?T5Tokenizer$/.test(name)) {
-    return addT5Sentinels(parts, config.extraIds ?? 100);
+    return addT5Sentinels(parts, config.extraIds ?? 100, file);
   }
   if (name === null && modelType === undefined) return parts;
   if (name === null ? modelType === "llama" : name === "LlamaTokenizer") return withBos(parts, config);
   const component = name === null ? "config.json: model_type" : "tokenizer_config.json: tokenizer_class";
-  throw new UnsupportedTokenizerError({
+  throw unsupported(
     file,
     component,
-    value: name ?? modelType,
-    supported: "T5Tokenizer, LlamaTokenizer; others with their tokenizer.json, or the .model file alone",
-  });
+    name ?? modelType,
+    "T5Tokenizer, LlamaTokenizer; others with their tokenizer.json, or the .model file alone",
+  );
 }
 
 function withBos(parts: TokenizerParts, config: TokenizerConfig): TokenizerParts {
-  const special = (id: number | null, wanted: boolean) =>
-    wanted && id !== null
-      ? [{ type: "Special", name: tokenOf(parts, id), ids: [id], tokens: [tokenOf(parts, id)], typeId: 0 } as const]
-      : [];
+  const special = (id: number | null, wanted: boolean): TemplatePiece[] =>
+    wanted && id !== null ? [specialPiece(id, parts.vocabulary.tokenOf(id) as string)] : [];
   const bos = special(parts.bosId, config.addBosToken ?? true);
   const eos = special(parts.eosId, config.addEosToken ?? false);
-  const single = [...bos, { type: "Text", sequence: 0, typeId: 0 } as const, ...eos];
-  const second = [...bos, { type: "Text", sequence: 1, typeId: 1 } as const, ...eos];
-  return { ...parts, postProcessor: { type: "TemplateProcessing", single, pair: [...single, ...second] } };
+  return { ...parts, postProcessor: templateAround(bos, eos, 1) };
 }
 
-function tokenOf(parts: TokenizerParts, id: number): string {
-  return parts.vocabulary.tokenOf(id) as string;
-}
+/** transformers' classes without Fast; those that read vocab.txt as BERT does. */
+const BERT_CLASSES = ["Bert", "DistilBert", "Electra", "MobileBert", "ConvBert", "SqueezeBert", "Lxmert", "LayoutLM"];
 
-async function ofBertClass(
-  parts: TokenizerParts,
-  config: TokenizerConfig,
-  read: OpenedFiles["read"],
-): Promise<TokenizerParts> {
+function bertOptions(config: TokenizerConfig, file: string): VocabTxtOptions {
+  checkClass(config, BERT_CLASSES, file);
   const { unk, sep, pad, cls, mask } = config.specialTokens;
-  const text = textOf((await read("vocab.txt")) as FileContent, "vocab.txt");
-  const options = {
-    ...(config.doLowerCase === null ? {} : { lowercase: config.doLowerCase }),
+  return {
+    lowercase: config.doLowerCase ?? true,
     stripAccents: config.stripAccents,
     handleChineseChars: config.tokenizeChineseChars ?? true,
-    ...(unk === null ? {} : { unkToken: unk }),
-    ...(sep === null ? {} : { sepToken: sep }),
-    ...(pad === null ? {} : { padToken: pad }),
-    ...(cls === null ? {} : { clsToken: cls }),
-    ...(mask === null ? {} : { maskToken: mask }),
+    unkToken: unk ?? "[UNK]",
+    sepToken: sep ?? "[SEP]",
+    padToken: pad ?? "[PAD]",
+    clsToken: cls ?? "[CLS]",
+    maskToken: mask ?? "[MASK]",
   };
-  return { ...parts, ...partsOfVocabTxt(text, options, "vocab.txt") };
 }
 
-const ROBERTA_CLASSES = ["RobertaTokenizer", "BartTokenizer", "LongformerTokenizer", "LEDTokenizer"];
-const ROBERTA_TYPES = ["roberta", "bart", "longformer", "led"];
+const ROBERTA_CLASSES = ["Roberta", "Bart", "Longformer", "LED"];
 
-async function ofGpt2Class(
-  parts: TokenizerParts,
-  config: TokenizerConfig,
-  modelType: unknown,
-  [vocab, merges]: readonly string[],
-  read: OpenedFiles["read"],
-): Promise<TokenizerParts> {
-  const name = config.tokenizerClass?.replace(/Fast$/, "") ?? null;
-  const roberta = name === null ? ROBERTA_TYPES.includes(modelType as string) : ROBERTA_CLASSES.includes(name);
-  if (!roberta && name !== null && name !== "GPT2Tokenizer") {
-    throw new UnsupportedTokenizerError({
-      file: vocab,
-      component: "tokenizer_config.json: tokenizer_class",
-      value: name,
-      supported: `GPT2Tokenizer, ${ROBERTA_CLASSES.join(", ")}; others with their tokenizer.json`,
-    });
-  }
-  if (!roberta && config.addPrefixSpace !== true) return parts;
-  const document = await read(vocab);
-  const json = isParsed(document as FileContent) ? document : textOf(document as FileContent, vocab);
-  const mergesText = textOf((await read(merges)) as FileContent, merges);
-  const options = { roberta, addPrefixSpace: config.addPrefixSpace ?? false };
-  return partsOfVocabAndMerges(json, mergesText, options, { vocab, merges });
+function gpt2Options(config: TokenizerConfig, modelType: unknown, file: string): VocabAndMergesOptions {
+  const name = checkClass(config, ["GPT2", ...ROBERTA_CLASSES], file);
+  const roberta = name === null ? ROBERTA_CLASSES.some((type) => type.toLowerCase() === modelType) : name !== "GPT2";
+  return { roberta, addPrefixSpace: config.addPrefixSpace ?? false };
 }
 
-/** transformers' clean_up_tokenization_spaces: what it takes out of a decoded text, in this order. */
-const CLEANUP = [" .", " ?", " !", " ,", " ' ", " n't", " 'm", " 's", " 've", " 're"];
+/** The tokenizer's class without "Tokenizer", if it is one of those; null if the files name none. */
+function checkClass(config: TokenizerConfig, known: readonly string[], file: string): string | null {
+  if (config.tokenizerClass === null) return null;
+  const name = config.tokenizerClass.replace(/Tokenizer(Fast)?$/, "");
+  if (known.includes(name)) return name;
+  const supported = `${known.join(", ")}; others with their tokenizer.json`;
+  throw unsupported(file, "tokenizer_config.json: tokenizer_class", config.tokenizerClass, supported);
+}
 
+/** transformers' clean_up_tokenization_spaces: it takes spaces out of the decoded text, but leaves its words. */
 function withCleanup(parts: TokenizerParts, config: TokenizerConfig): TokenizerParts {
   if (config.cleanUpTokenizationSpaces !== true) return parts;
-  const steps = CLEANUP.map(
+  const steps = TIDIED.filter((string) => string !== DO_NOT).map(
     (string): Decoder => ({
       type: "Replace",
       pattern: { type: "String", string },
@@ -279,18 +273,20 @@ function withAddedTokens(parts: TokenizerParts, config: TokenizerConfig, file: s
   let { size } = vocabulary;
   const newIds = new Map<string, number>();
   const idOf = (content: string): number | null => newIds.get(content) ?? vocabulary.idOf(content) ?? null;
+  const newTokens = new Set<number>();
   const put = (token: AddedToken): void => {
     const known = idOf(token.content);
-    if (known !== null && known !== token.id) {
+    const fail = (expected: string): never => {
       const at = `token ${describe(token.content)}`;
-      throw new TokenizerFileError({
-        file: "tokenizer_config.json",
-        at,
-        expected: `its id ${known} of ${file}`,
-        got: `${token.id}`,
-      });
+      throw fileError(config.addedTokensFile, at, expected, `${token.id}`);
+    };
+    if (known !== null && known !== token.id) fail(`its id ${known} of ${file}`);
+    if (known === null) {
+      const isTaken = vocabulary.tokenOf(token.id) !== undefined || newTokens.has(token.id);
+      if (isTaken || token.id >= MAX_VOCAB_SIZE) fail(`a free id below ${MAX_VOCAB_SIZE}`);
+      newIds.set(token.content, token.id);
+      newTokens.add(token.id);
     }
-    if (known === null) newIds.set(token.content, token.id);
     size = Math.max(size, token.id + 1);
     added.set(token.content, token);
   };

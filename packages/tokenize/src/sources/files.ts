@@ -1,6 +1,6 @@
-/** Where files come from: a folder or file on disk, a web address, what the user holds already. */
+/* Where files come from: a folder or file on disk, a web address, what the user holds already. */
 
-import { describe, TokenizerFileError } from "../errors";
+import { describe, fileError } from "../errors";
 import { MAX_FILE_BYTES } from "../limits";
 
 /** Text or bytes of a file by its name, or parsed JSON; null (or undefined) for a file that is not there. */
@@ -36,7 +36,7 @@ function openWeb(address: string, signal: AbortSignal | undefined): OpenedFiles 
       if (response.status === 404 || response.status === 403) return null;
       if (!response.ok) {
         const got = `status ${response.status}`;
-        throw new TokenizerFileError({ file: from.href, at: "the address", expected: "a file", got });
+        throw fileError(from.href, "the address", "a file", got);
       }
       return new Uint8Array(await response.arrayBuffer());
     },
@@ -59,7 +59,7 @@ async function openDisk(path: string, signal: AbortSignal | undefined): Promise<
   const local = path.startsWith("file:") ? fileURLToPath(path) : path;
   const found = await fs.stat(local).catch((error: NodeJS.ErrnoException) => {
     if (!NO_SUCH_FILE.has(error.code ?? "")) throw error;
-    throw new TokenizerFileError({ file: local, at: "the path", expected: "a folder or file", got: "none" });
+    throw fileError(local, "the path", "a folder or file", "none");
   });
   const folder = found.isDirectory() ? local : dirname(local);
   return {
@@ -70,7 +70,7 @@ async function openDisk(path: string, signal: AbortSignal | undefined): Promise<
         const { size } = await fs.stat(from);
         if (size > MAX_FILE_BYTES) {
           const expected = `at most ${MAX_FILE_BYTES} bytes`;
-          throw new TokenizerFileError({ file: from, at: "the file", expected, got: `${size}` });
+          throw fileError(from, "the file", expected, `${size}`);
         }
         return new Uint8Array(await fs.readFile(from, { signal }));
       } catch (error) {
@@ -85,35 +85,36 @@ async function openDisk(path: string, signal: AbortSignal | undefined): Promise<
 export function openRecord(files: ReadonlyMap<string, unknown> | Readonly<Record<string, unknown>>): OpenedFiles {
   return {
     file: null,
-    read: (name) => {
-      const content =
-        files instanceof Map
-          ? files.get(name)
-          : Object.hasOwn(files, name)
-            ? (files as Record<string, unknown>)[name]
-            : null;
+    async read(name) {
+      const known = files instanceof Map ? files.has(name) : Object.hasOwn(files, name);
+      const content: unknown = known ? (files instanceof Map ? files.get(name) : Reflect.get(files, name)) : null;
       if (content === undefined || content === null) return null;
-      if (typeof content === "string" || typeof content === "object") return content;
+      if (content instanceof ArrayBuffer) return new Uint8Array(content);
+      if (typeof content === "string") return content;
+      if (typeof content === "object") {
+        const blob = content as Partial<Blob>;
+        return typeof blob.arrayBuffer === "function" ? new Uint8Array(await blob.arrayBuffer()) : content;
+      }
       throw new TypeError(`from: "${name}" must be text, bytes or parsed JSON, got ${describe(content)}`);
     },
   };
 }
 
-/** UTF-8 bytes or a string as text. */
+/** UTF-8 bytes or a string as text, without a byte order mark. */
 export function textOf(content: FileContent, file: string): string {
-  if (typeof content === "string") return content;
+  if (typeof content === "string") return content.replace(/^\uFEFF/, "");
   const bytes = bytesOf(content, file);
   try {
     // A copy, as browsers refuse to decode shared memory.
-    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes.slice());
+    return new TextDecoder("utf-8", { fatal: true }).decode(new Uint8Array(bytes));
   } catch {
-    throw new TokenizerFileError({ file, at: "the file", expected: "UTF-8 text", got: "other bytes" });
+    throw fileError(file, "the file", "UTF-8 text", "other bytes");
   }
 }
 
 export function bytesOf(content: FileContent, file: string): Uint8Array {
   if (content instanceof Uint8Array) return content;
-  throw new TokenizerFileError({ file, at: "the file", expected: "bytes", got: describe(content) });
+  throw fileError(file, "the file", "bytes", describe(content));
 }
 
 /** Text, bytes or the parsed value as a parsed value. */

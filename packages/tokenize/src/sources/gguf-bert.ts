@@ -3,20 +3,19 @@
  * for its continuation "##ing"; here they are turned back.
  */
 
-import { Vocabulary } from "../vocabulary";
+import { idsOf, Vocabulary } from "../vocabulary";
 import type { GgufMetadata } from "./gguf-metadata";
 import { markedTokens } from "./gguf-tokens";
-import type { TokenizerParts } from "./parts";
+import { NO_PARTS, type TokenizerParts } from "./parts";
 import { bertTemplate, specialToken } from "./vocab-txt";
 
 const WORD_MARK = "\u2581";
 
 export function partsOfGgufBert(source: GgufMetadata): TokenizerParts {
   const written = source.tokens();
-  const types = source.has("token_type") ? source.numbers("token_type", written.length) : null;
+  const types = source.tokenTypes(written.length);
   const tokens = written.map(originalForm);
-  const ids = new Map<string, number>();
-  for (let id = 0; id < tokens.length; id++) ids.set(tokens[id], id);
+  const ids = idsOf(tokens);
   const size = tokens.length;
   const needed = (name: string, fallback: number): number =>
     source.id(name, fallback, size) ?? source.fail(name, "an id of the vocabulary", fallback);
@@ -31,6 +30,7 @@ export function partsOfGgufBert(source: GgufMetadata): TokenizerParts {
   const addedTokens = marked.addedTokens.filter((token) => !named.has(token.id));
   for (const id of named) if (tokens[id] !== "") addedTokens.push(specialToken(id, tokens[id]));
   return {
+    ...NO_PARTS,
     kind: "gguf",
     vocabulary: new Vocabulary(tokens, ids),
     addedTokens,
@@ -53,12 +53,8 @@ export function partsOfGgufBert(source: GgufMetadata): TokenizerParts {
     postProcessor: bertTemplate({ id: clsId, token: tokens[clsId] }, { id: sepId, token: tokens[sepId] }),
     decoder: { type: "WordPiece", prefix: "##", cleanup: true },
     specialIds: new Set([...named, ...marked.specialIds]),
-    bosId: null,
-    eosId: null,
     unkId,
     padId,
-    truncation: null,
-    padding: null,
   };
 }
 

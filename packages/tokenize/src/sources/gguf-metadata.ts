@@ -1,9 +1,15 @@
-/** Checked access to the `tokenizer.ggml.` keys of a GGUF file's metadata. */
+/* Checked access to the `tokenizer.ggml.` keys of a GGUF file's metadata. */
 
-import { describe, TokenizerFileError } from "../errors";
+import { describe, fileError } from "../errors";
 import { isWellFormed } from "../json";
 import { MAX_VOCAB_SIZE } from "../limits";
-import type { PostProcessor, TemplatePiece } from "../post-processors/post-processor";
+import { isList } from "../memory";
+import {
+  type PostProcessor,
+  specialPiece,
+  type TemplatePiece,
+  templateAround,
+} from "../post-processors/post-processor";
 
 /** A GGUF file's metadata: keys such as `tokenizer.ggml.tokens`, values as plain JavaScript values or typed arrays. */
 export type GgufTokenizerMetadata = ReadonlyMap<string, unknown> | Readonly<Record<string, unknown>>;
@@ -29,32 +35,21 @@ export class GgufMetadata {
 
   fail(name: string, expected: string, got: unknown): never {
     const at = `tokenizer.ggml.${name}`;
-    throw new TokenizerFileError({
-      file: this.file,
-      at,
-      expected,
-      got: describe(got),
-    });
+    throw fileError(this.file, at, expected, describe(got));
   }
 
   tokens(): readonly string[] {
-    const tokens = this.get("tokens");
-    if (!Array.isArray(tokens)) return this.fail("tokens", "an array of strings", tokens);
-    if (tokens.length < 1 || tokens.length > MAX_VOCAB_SIZE) {
-      this.fail("tokens", `1 to ${MAX_VOCAB_SIZE} tokens`, tokens.length);
-    }
-    for (let id = 0; id < tokens.length; id++) {
-      const token: unknown = tokens[id];
-      if (typeof token !== "string" || !isWellFormed(token)) this.fail(`tokens[${id}]`, "a well-formed string", token);
-    }
-    return tokens as string[];
+    return this.strings("tokens", 1, MAX_VOCAB_SIZE);
+  }
+
+  /** The type of each token; null if the file gives none. */
+  tokenTypes(vocabSize: number): ArrayLike<number> | null {
+    return this.has("token_type") ? this.numbers("token_type", vocabSize) : null;
   }
 
   numbers(name: string, length: number): ArrayLike<number> {
-    const values = this.get(name);
-    const isView = ArrayBuffer.isView(values) && !(values instanceof DataView);
-    if (!Array.isArray(values) && !isView) return this.fail(name, "an array of numbers", values);
-    const list = values as unknown as ArrayLike<unknown>;
+    const list = this.get(name);
+    if (!isList(list)) return this.fail(name, "an array of numbers", list);
     if (list.length !== length) this.fail(name, `${length} values, one for each token`, list.length);
     for (let i = 0; i < length; i++) {
       if (typeof list[i] !== "number" || Number.isNaN(list[i])) this.fail(`${name}[${i}]`, "a number", list[i]);
@@ -78,11 +73,9 @@ export class GgufMetadata {
 
   /** A list of values 0 to 255 or -128 to 127, as bytes; null if there is none. */
   bytes(name: string, max: number): Uint8Array | null {
-    const values = this.get(name);
-    if (values === undefined) return null;
-    const list = values as ArrayLike<unknown>;
-    const isList = Array.isArray(values) || (ArrayBuffer.isView(values) && !(values instanceof DataView));
-    if (!isList || list.length > max) return this.fail(name, `an array of at most ${max} bytes`, values);
+    const list = this.get(name);
+    if (list === undefined) return null;
+    if (!isList(list) || list.length > max) return this.fail(name, `an array of at most ${max} bytes`, list);
     const bytes = new Uint8Array(list.length);
     for (let i = 0; i < list.length; i++) {
       const value = list[i];
@@ -99,10 +92,10 @@ export class GgufMetadata {
     return typeof value === "boolean" ? value : this.fail(name, "true or false", value);
   }
 
-  strings(name: string, max: number): readonly string[] {
+  strings(name: string, min: number, max: number): readonly string[] {
     const values = this.get(name);
     if (!Array.isArray(values)) return this.fail(name, "an array of strings", values);
-    if (values.length > max) this.fail(name, `at most ${max} strings`, values.length);
+    if (values.length < min || values.length > max) this.fail(name, `${min} to ${max} ${name}`, values.length);
     for (let i = 0; i < values.length; i++) {
       if (typeof values[i] !== "string" || !isWellFormed(values[i])) {
         this.fail(`${name}[${i}]`, "a well-formed string", values[i]);
@@ -116,15 +109,9 @@ export class GgufMetadata {
     const tokens = this.get("tokens") as readonly string[];
     const special = (which: "bos" | "eos", id: number | null): TemplatePiece[] => {
       if (!this.flag(`add_${which}_token`, defaults[which])) return [];
-      const ids = [id ?? this.fail(`${which}_token_id`, `an id, as add_${which}_token is true`, null)];
-      const name = tokens[ids[0]];
-      return [{ type: "Special", name, ids, tokens: [name], typeId: 0 }];
+      const known = id ?? this.fail(`${which}_token_id`, `an id, as add_${which}_token is true`, null);
+      return [specialPiece(known, tokens[known])];
     };
-    const around = (sequence: 0 | 1): TemplatePiece[] => [
-      ...special("bos", bosId),
-      { type: "Text", sequence, typeId: sequence },
-      ...special("eos", eosId),
-    ];
-    return { type: "TemplateProcessing", single: around(0), pair: [...around(0), ...around(1)] };
+    return templateAround(special("bos", bosId), special("eos", eosId), 1);
   }
 }

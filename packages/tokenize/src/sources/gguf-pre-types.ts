@@ -4,15 +4,13 @@
  * here, of the tokenizer.json that the file was made from.
  */
 
-import { UnsupportedTokenizerError } from "../errors";
-import type { Normalizer } from "../normalizers/normalizer";
+import { unsupported } from "../errors";
 import { DEEPSEEK, DEEPSEEK_HAN, GPT2, llama3, o200k } from "../patterns/well-known";
 import type { PreTokenizer } from "../pre-tokenizers/pre-tokenizer";
 import type { GgufMetadata } from "./gguf-metadata";
 
+/** No normalizer: llama.cpp normalizes nothing, even where the original tokenizer does (NFC in Qwen 2). */
 export interface PreType {
-  /** llama.cpp normalizes nothing, even where the original tokenizer does (NFC in Qwen 2). */
-  readonly normalizer: Normalizer | null;
   /** One Split for each regular expression, in order. */
   readonly splits: readonly PreTokenizer[];
   /** Words that are in the vocabulary as they are become one token. */
@@ -37,26 +35,23 @@ const NO_CONTRACTIONS = QWEN2.slice(QWEN2.indexOf("|[^") + 1);
 const FROM_RIGHT = "\\p{N}{1,3}(?=(?:\\p{N}{3})*(?!\\p{N}))";
 const HAN_OF_DEEPSEEK = "[\u4e00-\u9fa5\u0800-\u4e00\uac00-\ud7ff]+";
 
-/** The cased letters of DeepSeek LLM above ASCII, as code points. */
+/** What DeepSeek LLM counts as cased letters: Unicode's, but for some blocks and for what came after Unicode 11. */
 const CASED =
-  "b5 c0-d6 d8-f6 f8-1ba 1bc-1bf 1c4-293 295-2af 370-373 376-377 37b-37d 37f 386 388-38a 38c 38e-3a1 3a3-3f5 3f7-481 48a-52f 531-556 10a0-10c5 13a0-13f5 13f8-13fd 1c90-1cba 1cbd-1cbf 1d00-1d2b 1d6b-1d77 1d79-1d9a 1e00-1f15 1f18-1f1d 1f20-1f45 1f48-1f4d 1f50-1f57 1f59 1f5b 1f5d 1f5f-1f7d 1f80-1fb4 1fb6-1fbc 1fbe 1fc2-1fc4 1fc6-1fcc 1fd0-1fd3 1fd6-1fdb 1fe0-1fec 1ff2-1ff4 1ff6-1ffc 2102 2107 210a-2113 2115 2119-211d 2124 2126 2128 212a-212d 212f-2134 2139 213c-213f 2145-2149 214e 2183-2184 2c00-2c7b 2c7e-2ce4 2ceb-2cee 2cf2-2cf3 a640-a66d a680-a69b a722-a76f a771-a787 a78b-a78e ab70-abbf fb00-fb06 fb13-fb17 ff21-ff3a ff41-ff5a 10400-1044f 104b0-104d3 104d8-104fb 10c80-10cb2 10cc0-10cf2 118a0-118df 1e900-1e943".replace(
-    /[0-9a-f]+/g,
-    "\\x{$&}",
-  );
+  "[\\p{Lu}\\p{Ll}\\p{Lt}\u0295&&[^\u0560-\u0588\u10c7-\u10ff\u1c80-\u1c8a\u2d00-\u2d2d\ua790-\ua7fa\uab30-\uab68\u{10570}-\u{105bc}\u{10d50}-\u{10d85}\u{16e40}-\u{16ed3}\u{1d400}-\u{1df2a}]]";
+
+const LLAMA3_NAMES = "llama3 llama-v3 llama-bpe falcon3 falcon-h1 pixtral midm-2.0 lfm2 jina-v5-nano";
+/** Of those that cut as GPT-2 and StarCoder, the ones that take out spaces. */
+const TIDY_GPT2 =
+  "gpt-2 phi-2 jina-es jina-de gigachat jina-v2-es jina-v2-de a.x-4.0 mellum modern-bert jina-v1-en jina-v2-code roberta-bpe mpt olmo jais exaone4";
+const TIDY_STARCODER = "starcoder refact codeshell exaone minerva-7b mellum2";
 
 /** Names, then the regular expressions in the order in which they cut. */
 const ENTRIES: readonly Entry[] = [
   ["default", "[\\p{P}\\$\\+<=>\\^~\\|]+", GPT2, "\\p{N}+", THREE_DIGITS],
-  [
-    "gpt-2 phi-2 jina-es jina-de gigachat jina-v2-es jina-v2-de a.x-4.0 mellum modern-bert jina-v1-en jina-v2-code roberta-bpe mpt olmo jais trillion granite-docling exaone4",
-    GPT2,
-  ],
-  ["starcoder refact command-r smollm codeshell exaone minerva-7b mellum2", NUMBERS, GPT2],
+  [`${TIDY_GPT2} trillion granite-docling`, GPT2],
+  [`${TIDY_STARCODER} command-r smollm`, NUMBERS, GPT2],
   ["falcon", "[\\p{P}\\$\\+<=>\\^~\\|`]+", GPT2, THREE_DIGITS],
-  [
-    "llama3 llama-v3 llama-bpe falcon3 falcon-h1 pixtral midm-2.0 lfm2 jina-v5-nano dbrx smaug-bpe glm4 chatglm-bpe",
-    LLAMA3,
-  ],
+  [`${LLAMA3_NAMES} dbrx smaug-bpe glm4 chatglm-bpe`, LLAMA3],
   ["qwen2 deepseek-r1-qwen kormo f2llmv2 megrez stablelm2 hunyuan solar-open grok-2", QWEN2],
   ["laguna", "[^\\n]+|[\\n]+", QWEN2],
   ["ufakzeka", NO_CONTRACTIONS],
@@ -110,7 +105,7 @@ const ENTRIES: readonly Entry[] = [
   [
     "deepseek-llm",
     "[\\r\\n]",
-    `\\s?[A-Za-z${CASED.replaceAll(" ", "")}]+`,
+    `\\s?${CASED}+`,
     "\\s?[!-/:-~\uff01-\uff0f\uff1a-\uff5e\u2018-\u201f\u3000-\u3002]+",
     "\\s+$",
     HAN_OF_DEEPSEEK,
@@ -136,11 +131,9 @@ const ENTRIES: readonly Entry[] = [
   ],
 ];
 
-const IGNORE_MERGES =
-  "minicpm5 llama3 llama-v3 llama-bpe falcon3 falcon-h1 pixtral midm-2.0 lfm2 jina-v5-nano youtu granite-embed-multi-97m tekken";
-const ADD_BOS = "llama3 llama-v3 llama-bpe falcon3 falcon-h1 pixtral midm-2.0 lfm2 jina-v5-nano tekken chameleon";
-const CLEAN_SPACES =
-  "default minicpm5 llama3 llama-v3 llama-bpe falcon3 falcon-h1 pixtral midm-2.0 lfm2 jina-v5-nano falcon mpt starcoder gpt-2 phi-2 jina-es jina-de gigachat jina-v2-es jina-v2-de a.x-4.0 mellum modern-bert jais-2 jina-v1-en jina-v2-code roberta-bpe refact stablelm2 olmo dbrx smaug-bpe glm4 chatglm-bpe jais codeshell bloom gpt3-finnish exaone exaone4 exaone-moe minerva-7b megrez mellum2";
+const IGNORE_MERGES = `${LLAMA3_NAMES} minicpm5 youtu granite-embed-multi-97m tekken`;
+const ADD_BOS = `${LLAMA3_NAMES} tekken chameleon`;
+const CLEAN_SPACES = `${LLAMA3_NAMES} dbrx smaug-bpe glm4 chatglm-bpe ${TIDY_GPT2} ${TIDY_STARCODER} default minicpm5 falcon jais-2 stablelm2 bloom gpt3-finnish exaone-moe megrez`;
 
 function has(names: string, name: string): boolean {
   return names.split(" ").includes(name);
@@ -152,7 +145,6 @@ export function findPreType(name: string): PreType | undefined {
   if (entry === undefined) return undefined;
   const [, ...regexes] = entry;
   return {
-    normalizer: null,
     splits: regexes.map((regex) => ({
       type: "Split",
       pattern: { type: "Regex", regex },
@@ -175,10 +167,5 @@ export function preTypeOf(source: GgufMetadata): PreType {
   if (typeof name !== "string") return source.fail("pre", "a string", name);
   const found = findPreType(name);
   if (found !== undefined) return found;
-  throw new UnsupportedTokenizerError({
-    file: source.file,
-    component: "tokenizer.ggml.pre",
-    value: name,
-    supported: preTypeNames().join(", "),
-  });
+  throw unsupported(source.file, "tokenizer.ggml.pre", name, preTypeNames().join(", "));
 }

@@ -2,7 +2,7 @@
  * A GGUF file's metadata. Keys: github.com/ggml-org/ggml docs/gguf.md; defaults: llama.cpp's llama-vocab.cpp.
  */
 
-import { UnsupportedTokenizerError } from "../errors";
+import { unsupported } from "../errors";
 import { MAX_CHARSMAP_BYTES } from "../limits";
 import { byteOfToken } from "../utf8";
 import { partsOfGgufBert } from "./gguf-bert";
@@ -26,12 +26,7 @@ export function partsOfGguf(metadata: GgufTokenizerMetadata, file: string): Toke
     case "bert":
       return partsOfGgufBert(source);
     default:
-      throw new UnsupportedTokenizerError({
-        file,
-        component: "tokenizer.ggml.model",
-        value: model,
-        supported: "llama, gpt2, bert, t5",
-      });
+      throw unsupported(file, "tokenizer.ggml.model", model, "llama, gpt2, bert, t5");
   }
 }
 
@@ -44,7 +39,7 @@ function partsOfPieces(
 ): TokenizerParts {
   const pieces = source.tokens();
   const scores = source.numbers("scores", pieces.length);
-  const given = source.has("token_type") ? source.numbers("token_type", pieces.length) : null;
+  const given = source.tokenTypes(pieces.length);
   const bosId =
     defaults.bos === null
       ? source.idOrNull("bos_token_id", pieces.length)

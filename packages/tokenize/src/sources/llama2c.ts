@@ -3,12 +3,14 @@
  * Source: export() in tokenizer.py and build_tokenizer()/encode()/decode() in run.c, github.com/karpathy/llama2.c.
  */
 
-import { describe, TokenizerFileError } from "../errors";
+import { describe, fileError } from "../errors";
 import { MAX_VOCAB_SIZE } from "../limits";
+import { PLAIN_BPE } from "../models/bpe";
 import { MergeTable } from "../models/merge-table";
+import { specialPiece, templateAround } from "../post-processors/post-processor";
 import { tokenOfByte } from "../utf8";
 import { Vocabulary } from "../vocabulary";
-import type { TokenizerParts } from "./parts";
+import { NO_PARTS, type TokenizerParts } from "./parts";
 
 const UNK_ID = 0;
 const BOS_ID = 1;
@@ -33,33 +35,20 @@ export function partsOfLlama2c(bytes: Uint8Array, given: number | null, file: st
     if (id >= FIRST_TEXT_ID && !textIds.has(token)) textIds.set(token, id);
   }
   const texts = tokens.map((token, id) => (id >= FIRST_TEXT_ID ? token : null));
-  const bos = { type: "Special", name: tokens[BOS_ID], ids: [BOS_ID], tokens: [tokens[BOS_ID]], typeId: 0 } as const;
-  const text = { type: "Text", sequence: 0, typeId: 0 } as const;
   return {
+    ...NO_PARTS,
     kind: "llama2.c",
     vocabulary: new Vocabulary(tokens, allIds),
-    addedTokens: [],
     normalizer: { type: "Prepend", prepend: " " },
-    preTokenizer: null,
     model: {
-      type: "BPE",
+      // No loose characters: run.c turns unknown characters into bytes before it merges.
+      ...PLAIN_BPE,
       ids: textIds,
       merges: MergeTable.fromScores({ texts, ids: textIds, scores }),
       vocabSize,
-      // run.c turns unknown characters into bytes before it merges.
-      looseCharacters: [],
       byteIds: Int32Array.from({ length: 256 }, (_, byte) => FIRST_BYTE_ID + byte),
-      unkToken: null,
-      fuseUnk: false,
-      ignoreMerges: false,
-      continuingSubwordPrefix: "",
-      endOfWordSuffix: "",
     },
-    postProcessor: {
-      type: "TemplateProcessing",
-      single: [bos, text],
-      pair: [bos, text, bos, { ...text, sequence: 1 }],
-    },
+    postProcessor: templateAround([specialPiece(BOS_ID, tokens[BOS_ID])], [], 0),
     decoder: {
       type: "Sequence",
       decoders: [{ type: "StripDummyPrefix" }, { type: "ByteFallback", invalid: "each" }],
@@ -68,9 +57,6 @@ export function partsOfLlama2c(bytes: Uint8Array, given: number | null, file: st
     bosId: BOS_ID,
     eosId: EOS_ID,
     unkId: UNK_ID,
-    padId: null,
-    truncation: null,
-    padding: null,
   };
 }
 
@@ -88,7 +74,7 @@ function countTokens(bytes: Uint8Array): number {
 
 function readTokens(bytes: Uint8Array, vocabSize: number, file: string): { tokens: string[]; scores: Float64Array } {
   const fail = (at: string, expected: string, got: string): never => {
-    throw new TokenizerFileError({ file, at, expected, got });
+    throw fileError(file, at, expected, got);
   };
   if (vocabSize < FIRST_TEXT_ID || vocabSize > MAX_VOCAB_SIZE) {
     fail("vocabSize", `${FIRST_TEXT_ID} (3 control tokens and 256 bytes) to ${MAX_VOCAB_SIZE}`, `${vocabSize}`);

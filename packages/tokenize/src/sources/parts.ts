@@ -1,4 +1,4 @@
-/** What every source gives to the Tokenizer: the five stages, the vocabulary, and what else the files say. */
+/* What every source gives to the Tokenizer: the five stages, the vocabulary, and what else the files say. */
 
 import type { AddedToken } from "../added-tokens";
 import type { Decoder } from "../decoders/decoder";
@@ -35,3 +35,17 @@ export interface TokenizerParts {
   readonly paddingSide?: Direction | null;
   readonly truncationSide?: Direction | null;
 }
+
+/** What a source leaves as it is where it says nothing of it. */
+export const NO_PARTS = {
+  addedTokens: [],
+  normalizer: null,
+  preTokenizer: null,
+  postProcessor: null,
+  bosId: null,
+  eosId: null,
+  unkId: null,
+  padId: null,
+  truncation: null,
+  padding: null,
+} as const satisfies Partial<TokenizerParts>;

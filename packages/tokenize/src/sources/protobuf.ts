@@ -1,6 +1,6 @@
 /** A reader of protocol buffers (protobuf.dev/programming-guides/encoding) for untrusted bytes: what .model files need. */
 
-import { TokenizerFileError } from "../errors";
+import { fileError } from "../errors";
 
 const VARINT = 0;
 const FIXED_64 = 1;
@@ -115,7 +115,7 @@ export class ProtobufReader {
 
   fail(expected: string, got: string): never {
     const at = `${this.#name}, field ${this.field} at byte ${this.#start}`;
-    throw new TokenizerFileError({ file: this.#file, at, expected, got });
+    throw fileError(this.#file, at, expected, got);
   }
 
   #expect(wire: number, what: string): void {

@@ -2,7 +2,7 @@
 
 import type { AddedToken } from "../added-tokens";
 import type { Decoder } from "../decoders/decoder";
-import { describe, UnsupportedTokenizerError } from "../errors";
+import { describe, unsupported } from "../errors";
 import { MAX_MERGES } from "../limits";
 import type { BpeConfig } from "../models/bpe";
 import { MergeTable } from "../models/merge-table";
@@ -10,7 +10,9 @@ import type { SentencePieceBpeConfig } from "../models/sentence-piece-bpe";
 import type { Normalizer } from "../normalizers/normalizer";
 import type { SentencePieceNormalizer } from "../normalizers/sentence-piece";
 import type { PreTokenizer } from "../pre-tokenizers/pre-tokenizer";
+import { idsOf } from "../vocabulary";
 import type { TokenizerParts } from "./parts";
+import { specialToken } from "./vocab-txt";
 
 const SPACE = "\u2581";
 
@@ -36,7 +38,7 @@ export function toTokenizerJsonPipeline(parts: TokenizerParts): TokenizerParts {
     const content = vocabulary.tokenOf(id);
     const special = parts.specialIds.has(id);
     if (content === undefined || known.has(id) || !(special || userDefined.has(content))) continue;
-    addedTokens.push({ id, content, singleWord: false, lstrip: false, rstrip: false, normalized: false, special });
+    addedTokens.push({ ...specialToken(id, content), special });
   }
   return {
     ...parts,
@@ -50,7 +52,8 @@ export function toTokenizerJsonPipeline(parts: TokenizerParts): TokenizerParts {
 }
 
 function decoderOf(decoder: Decoder): Decoder {
-  const stage = decoder.type === "Sequence" ? decoder.decoders[0] : decoder;
+  const [stage, ...rest] = decoder.type === "Sequence" ? decoder.decoders : [decoder];
+  if (stage.type === "Sequence") return { type: "Sequence", decoders: [decoderOf(stage), ...rest] };
   if (stage.type !== "SentencePiece") return decoder;
   const replace = (string: string, content: string): Decoder => ({
     type: "Replace",
@@ -65,18 +68,19 @@ function decoderOf(decoder: Decoder): Decoder {
     { type: "Fuse" },
   ];
   if (stage.strip === "first") decoders.push({ type: "Strip", content: " ", start: 1, stop: 0 });
-  return { type: "Sequence", decoders };
+  // Its own bytes are among these already.
+  return { type: "Sequence", decoders: [...decoders, ...rest.filter(({ type }) => type !== "ByteFallback")] };
 }
 
 function normalizerOf(normalizer: SentencePieceNormalizer, withPrefix: boolean): Normalizer {
   const { charsmap, addDummyPrefix, removeExtraWhitespaces, escapeWhitespaces, whitespaceAsSuffix } = normalizer;
   if (whitespaceAsSuffix && addDummyPrefix) {
-    throw new UnsupportedTokenizerError({
-      file: "tokenizer.json",
-      component: "normalizer",
-      value: "a space behind the text (treat_whitespace_as_suffix)",
-      supported: "a space in front",
-    });
+    throw unsupported(
+      "tokenizer.json",
+      "normalizer",
+      "a space behind the text (treat_whitespace_as_suffix)",
+      "a space in front",
+    );
   }
   const replace = (regex: string, content: string): Normalizer => ({
     type: "Replace",
@@ -99,8 +103,6 @@ function normalizerOf(normalizer: SentencePieceNormalizer, withPrefix: boolean):
 /** All ways to put a piece together from two pieces are merges, ordered by the piece's score. */
 function bpeOf(model: SentencePieceBpeConfig): BpeConfig {
   const { pieces, scores, unused } = model;
-  const ids = new Map<string, number>();
-  for (const [id, piece] of pieces.entries()) ids.set(piece, id);
   const texts: number[] = [];
   for (const [piece, id] of model.bpe.ids) {
     if (id < pieces.length && id !== model.unkId && !unused.has(id) && piece !== "") texts.push(id);
@@ -116,13 +118,13 @@ function bpeOf(model: SentencePieceBpeConfig): BpeConfig {
       triples.push(left, right, id);
     }
     if (triples.length > MAX_MERGES * 3) {
-      throw new UnsupportedTokenizerError({
-        file: "tokenizer.json",
-        component: "model.merges",
-        value: `more than for ${describe(piece)}`,
-        supported: `at most ${MAX_MERGES}`,
-      });
+      throw unsupported("tokenizer.json", "model.merges", `more than for ${describe(piece)}`, `at most ${MAX_MERGES}`);
     }
   }
-  return { ...model.bpe, ids, merges: MergeTable.fromList(Int32Array.from(triples)), looseCharacters: [] };
+  return {
+    ...model.bpe,
+    ids: idsOf(pieces),
+    merges: MergeTable.fromList(Int32Array.from(triples)),
+    looseCharacters: [],
+  };
 }

@@ -3,7 +3,7 @@
  * the pieces and how texts are normalized.
  */
 
-import { describe, TokenizerFileError, UnsupportedTokenizerError } from "../errors";
+import { describe, fileError, unsupported } from "../errors";
 import { MAX_PIECE_LENGTH, MAX_VOCAB_SIZE } from "../limits";
 import { byteOfToken } from "../utf8";
 import { ProtobufReader } from "./protobuf";
@@ -86,16 +86,11 @@ export function readSentencePiece(bytes: Uint8Array, file: string): SentencePiec
   }
   if (trainer.modelType !== UNIGRAM && trainer.modelType !== BPE) {
     const value = trainer.modelType === 3 ? "word" : trainer.modelType === 4 ? "char" : trainer.modelType;
-    throw new UnsupportedTokenizerError({
-      file,
-      component: "trainer_spec.model_type",
-      value,
-      supported: "unigram, bpe",
-    });
+    throw unsupported(file, "trainer_spec.model_type", value, "unigram, bpe");
   }
   if (denormalizer.charsmap.length > 0) {
     const value = "with a precompiled_charsmap";
-    throw new UnsupportedTokenizerError({ file, component: "denormalizer_spec", value, supported: "none" });
+    throw unsupported(file, "denormalizer_spec", value, "none");
   }
   return {
     ...trainer,
@@ -205,7 +200,7 @@ function readNormalizerSpec(reader: ProtobufReader, spec: NormalizerSpec): void 
 /** What sentencepiece checks when it loads a model; returns the id of the unknown piece. */
 function checkPieces(pieces: readonly string[], types: readonly number[], byteFallback: boolean, file: string): number {
   const fail = (at: string, expected: string, got: string): never => {
-    throw new TokenizerFileError({ file, at, expected, got });
+    throw fileError(file, at, expected, got);
   };
   let unkId = -1;
   const texts = new Set<string>();

@@ -60,6 +60,9 @@ function decode(parts: TokenizerParts, ids: readonly number[]): string {
   return sink.take();
 }
 
+/** As a folder of T5's has it. */
+const addT5 = (parts: TokenizerParts, count = 100): TokenizerParts => addT5Sentinels(parts, count, "t5.model");
+
 describe("partsOfSentencePiece", () => {
   const { texts } = awkwardTexts();
   const small = ["bpe_byte_fallback", "bpe_suffix", "unigram_byte_fallback", "unigram_nfkc_cf", "unigram_no_prefix"];
@@ -96,7 +99,7 @@ describe("addT5Sentinels", () => {
   const t5 = partsOfSentencePiece(fixtureBytes("vocab", "t5.spiece.model"), "t5");
 
   it("adds the sentinels behind the pieces, the highest number first", () => {
-    const parts = addT5Sentinels(t5);
+    const parts = addT5(t5);
     expect(parts.vocabulary.size).toBe(32_100);
     expect(parts.vocabulary.idOf("<extra_id_99>")).toBe(32_000);
     expect(parts.vocabulary.idOf("<extra_id_0>")).toBe(32_099);
@@ -108,7 +111,7 @@ describe("addT5Sentinels", () => {
 
   it("refuses a model that T5 cannot have", () => {
     const bpe = partsOfSentencePiece(fixtureBytes("spm", "bpe_suffix.model"), "bpe");
-    expect(() => addT5Sentinels(bpe)).toThrow(UnsupportedTokenizerError);
+    expect(() => addT5(bpe)).toThrow(UnsupportedTokenizerError);
   });
 });
 
@@ -278,7 +281,7 @@ describe("a changed file", () => {
 
 describe("toTokenizerJsonPipeline", () => {
   it("leaves what is no sentencepiece tokenizer as it is", () => {
-    const t5 = addT5Sentinels(partsOfSentencePiece(fixtureBytes("vocab", "t5.spiece.model"), "t5"));
+    const t5 = addT5(partsOfSentencePiece(fixtureBytes("vocab", "t5.spiece.model"), "t5"));
     expect(toTokenizerJsonPipeline(t5)).toBe(t5);
   });
 

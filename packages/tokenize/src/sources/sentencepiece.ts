@@ -2,15 +2,16 @@
 
 import type { AddedToken } from "../added-tokens";
 import type { Decoder } from "../decoders/decoder";
-import { TokenizerFileError, UnsupportedTokenizerError } from "../errors";
-import { byteTokenIds } from "../models/bpe";
+import { fileError, unsupported } from "../errors";
+import { MAX_ADDED_TOKEN_LENGTH } from "../limits";
+import { byteTokenIds, PLAIN_BPE } from "../models/bpe";
 import { MergeTable } from "../models/merge-table";
 import type { SentencePieceBpeConfig } from "../models/sentence-piece-bpe";
 import { NORMAL_PIECE, RESERVED_PIECE, type UnigramConfig, USER_DEFINED_PIECE } from "../models/unigram";
 import { parseCharsmap } from "../normalizers/charsmap";
-import type { TemplatePiece } from "../post-processors/post-processor";
+import { specialPiece, templateAround } from "../post-processors/post-processor";
 import { Vocabulary } from "../vocabulary";
-import type { TokenizerParts } from "./parts";
+import { NO_PARTS, type TokenizerParts } from "./parts";
 import {
   CONTROL,
   isText,
@@ -20,6 +21,7 @@ import {
   UNUSED,
   USER_DEFINED,
 } from "./sentencepiece-model";
+import { specialToken } from "./vocab-txt";
 
 export { BYTE, CONTROL, NORMAL, readSentencePiece, UNKNOWN } from "./sentencepiece-model";
 
@@ -36,18 +38,25 @@ export function partsOfSentencePieceModel(model: SentencePieceModel, file: strin
   // Of equal names the reserved one counts, as in sentencepiece.
   for (let id = 0; id < pieces.length; id++) if (isText(types[id])) ids.set(pieces[id], id);
   for (let id = 0; id < pieces.length; id++) if (!isText(types[id])) ids.set(pieces[id], id);
-  for (let id = 0; id < pieces.length; id++) if (types[id] === CONTROL) controlIds.add(id);
+  for (let id = 0; id < pieces.length; id++) {
+    if (types[id] === CONTROL) controlIds.add(id);
+    // These may be asked for in a text, and are added tokens in a tokenizer.json.
+    const isMarked = types[id] === CONTROL || types[id] === USER_DEFINED;
+    if (isMarked && pieces[id].length > MAX_ADDED_TOKEN_LENGTH) {
+      throw fileError(file, `piece ${id}`, `at most ${MAX_ADDED_TOKEN_LENGTH} characters`, `${pieces[id].length}`);
+    }
+  }
   const controlId = (piece: string): number | null => {
     const id = ids.get(piece);
     return id !== undefined && controlIds.has(id) ? id : null;
   };
   const charsmapFail = (expected: string, got: string): never => {
-    throw new TokenizerFileError({ file, at: "precompiled_charsmap", expected, got });
+    throw fileError(file, "precompiled_charsmap", expected, got);
   };
   return {
+    ...NO_PARTS,
     kind: "sentencepiece",
     vocabulary: new Vocabulary(pieces, ids),
-    addedTokens: [],
     normalizer: {
       type: "SentencePiece",
       charsmap: normalizer.charsmap.length === 0 ? null : parseCharsmap(normalizer.charsmap, charsmapFail),
@@ -57,17 +66,13 @@ export function partsOfSentencePieceModel(model: SentencePieceModel, file: strin
       whitespaceAsSuffix: model.whitespaceAsSuffix,
       userDefined: pieces.filter((_, id) => types[id] === USER_DEFINED),
     },
-    preTokenizer: null,
     model: model.type === "unigram" ? unigramOf(model, ids) : bpeOf(model, ids),
-    postProcessor: null,
     decoder: decoderOf(model),
     specialIds: controlIds,
     bosId: controlId(model.bosPiece),
     eosId: controlId(model.eosPiece),
     unkId,
     padId: controlId(model.padPiece),
-    truncation: null,
-    padding: null,
   };
 }
 
@@ -111,7 +116,7 @@ function bpeOf(model: SentencePieceModel, ids: ReadonlyMap<string, number>): Sen
     userDefined: idsOfType(USER_DEFINED),
     unused: new Set(idsOfType(UNUSED)),
     bpe: {
-      type: "BPE",
+      ...PLAIN_BPE,
       ids: withUnknown,
       merges: MergeTable.fromScores({ texts, ids: textIds, scores }),
       vocabSize: pieces.length,
@@ -119,9 +124,6 @@ function bpeOf(model: SentencePieceModel, ids: ReadonlyMap<string, number>): Sen
       byteIds: byteIdsOf(model, ids),
       unkToken: pieces[unkId],
       fuseUnk: true,
-      ignoreMerges: false,
-      continuingSubwordPrefix: "",
-      endOfWordSuffix: "",
     },
   };
 }
@@ -143,15 +145,10 @@ function decoderOf(model: SentencePieceModel): Decoder {
  * What transformers' T5Tokenizer makes of a .model: the tokens <extra_id_N> behind the pieces, the highest number first, `</s>`
  * at the end of each text, words cut at white space, and scores compared as tokenizers does.
  */
-export function addT5Sentinels(parts: TokenizerParts, count = 100): TokenizerParts {
+export function addT5Sentinels(parts: TokenizerParts, count: number, file: string): TokenizerParts {
   const { model, normalizer, vocabulary, eosId } = parts;
   if (model.type !== "Unigram" || normalizer?.type !== "SentencePiece" || eosId === null) {
-    throw new UnsupportedTokenizerError({
-      file: "the sentencepiece model",
-      component: "T5Tokenizer's model",
-      value: eosId === null ? "without </s>" : model.type,
-      supported: "Unigram with </s>",
-    });
+    throw unsupported(file, "T5Tokenizer's model", eosId === null ? "without </s>" : model.type, "Unigram with </s>");
   }
   const sentinels = new Map<string, number>();
   for (let number = count - 1; number >= 0; number--) {
@@ -161,23 +158,10 @@ export function addT5Sentinels(parts: TokenizerParts, count = 100): TokenizerPar
   const withSentinels = vocabulary.with(sentinels);
   const addedTokens: AddedToken[] = [];
   const add = (id: number | null | undefined): void => {
-    if (id === null || id === undefined) return;
-    const content = withSentinels.tokenOf(id) as string;
-    addedTokens.push({
-      id,
-      content,
-      singleWord: false,
-      lstrip: false,
-      rstrip: false,
-      normalized: false,
-      special: true,
-    });
+    if (id !== null && id !== undefined) addedTokens.push(specialToken(id, withSentinels.tokenOf(id) as string));
   };
   for (const id of [parts.padId, eosId, parts.unkId]) add(id);
   for (let number = count - 1; number >= 0; number--) add(withSentinels.idOf(`<extra_id_${number}>`));
-  const eos = vocabulary.tokenOf(eosId) as string;
-  const end: TemplatePiece = { type: "Special", name: eos, ids: [eosId], tokens: [eos], typeId: 0 };
-  const single: TemplatePiece[] = [{ type: "Text", sequence: 0, typeId: 0 }, end];
   const metaspace = { type: "Metaspace", replacement: "\u2581", prependScheme: "always", split: true } as const;
   return {
     ...parts,
@@ -186,11 +170,7 @@ export function addT5Sentinels(parts: TokenizerParts, count = 100): TokenizerPar
     normalizer: normalizer.charsmap === null ? null : { type: "Precompiled", charsmap: normalizer.charsmap },
     preTokenizer: { type: "Sequence", preTokenizers: [{ type: "WhitespaceSplit" }, metaspace] },
     model: { ...model, roles: null },
-    postProcessor: {
-      type: "TemplateProcessing",
-      single,
-      pair: [...single, { type: "Text", sequence: 1, typeId: 0 }, end],
-    },
+    postProcessor: templateAround([], [specialPiece(eosId, vocabulary.tokenOf(eosId) as string)], 0),
     decoder: metaspace,
     specialIds: new Set(addedTokens.map(({ id }) => id)),
   };

@@ -110,7 +110,7 @@ describe("readTokenizerConfig", () => {
     [{ do_lower_case: "yes" }, 'do_lower_case: expected true or false, got "yes"'],
     [{ model_max_length: "512" }, 'model_max_length: expected a number, got "512"'],
     [{ padding_side: "top" }, 'padding_side: expected "left" or "right", got "top"'],
-    [{ extra_ids: -1 }, "extra_ids: expected an integer from 0 to 4194304, got -1"],
+    [{ extra_ids: -1 }, "extra_ids: expected an integer from 0 to 10000, got -1"],
     [{ bos_token: 5 }, "bos_token: expected a token: a string, or an object with a content, got 5"],
     [{ bos_token: "x".repeat(257) }, "bos_token: expected at most 256 characters, got 257"],
     [{ bos_token: { content: 1 } }, "bos_token.content: expected a string, got 1"],

@@ -3,7 +3,7 @@
 import type { AddedToken } from "../added-tokens";
 import { describe } from "../errors";
 import { isWellFormed, type JsonCursor } from "../json";
-import { MAX_ADDED_TOKEN_LENGTH, MAX_VOCAB_SIZE } from "../limits";
+import { MAX_ADDED_TOKEN_LENGTH, MAX_EXTRA_IDS, MAX_VOCAB_SIZE } from "../limits";
 
 /** An added token before its id is known. */
 export type AddedTokenForm = Omit<AddedToken, "id">;
@@ -31,6 +31,8 @@ export interface TokenizerConfig {
   readonly specialForms: readonly AddedTokenForm[];
   /** By ascending id, each id once. */
   readonly addedTokens: readonly AddedToken[];
+  /** The file that they are from. */
+  readonly addedTokensFile: string;
   /** transformers obeys this and `addEosToken` only where there is no tokenizer.json. */
   readonly addBosToken: boolean | null;
   readonly addEosToken: boolean | null;
@@ -81,6 +83,7 @@ export function readTokenizerConfig(files: TokenizerConfigFiles): TokenizerConfi
     specialTokens: special.tokens,
     specialForms: [...special.forms.values()],
     addedTokens: added,
+    addedTokensFile: isModern ? "tokenizer_config.json" : "added_tokens.json",
     addBosToken: flag("add_bos_token"),
     addEosToken: flag("add_eos_token"),
     addPrefixSpace: flag("add_prefix_space"),
@@ -89,7 +92,7 @@ export function readTokenizerConfig(files: TokenizerConfigFiles): TokenizerConfi
     tokenizeChineseChars: flag("tokenize_chinese_chars"),
     cleanUpTokenizationSpaces: flag("clean_up_tokenization_spaces"),
     legacy: flag("legacy"),
-    extraIds: get("extra_ids")?.integer(0, MAX_VOCAB_SIZE) ?? null,
+    extraIds: get("extra_ids")?.integer(0, MAX_EXTRA_IDS) ?? null,
     modelMaxLength: readLength(get("model_max_length") ?? get("max_len")),
     paddingSide: readSide(get("padding_side")),
     truncationSide: readSide(get("truncation_side")),

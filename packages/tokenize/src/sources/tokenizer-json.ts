@@ -5,8 +5,8 @@ import { parseDecoder } from "../decoders/decoder";
 import { parsePadding } from "../encoding/padding";
 import { parseTruncation } from "../encoding/truncation";
 import { describe } from "../errors";
-import { isWellFormed, JsonCursor } from "../json";
-import { MAX_ADDED_TOKEN_LENGTH, MAX_MERGES, MAX_VOCAB_SIZE, MAX_WORD_CHARS } from "../limits";
+import { flagOr, integerFrom, isWellFormed, JsonCursor, optional, readText, textUpTo } from "../json";
+import { MAX_ADDED_TOKEN_LENGTH, MAX_MERGES, MAX_PIECE_LENGTH, MAX_VOCAB_SIZE, MAX_WORD_CHARS } from "../limits";
 import { byteTokenIds } from "../models/bpe";
 import { MergeTable } from "../models/merge-table";
 import type { ModelConfig } from "../models/model";
@@ -14,16 +14,8 @@ import { parseUnigram } from "../models/unigram";
 import { parseNormalizer } from "../normalizers/normalizer";
 import { parsePostProcessor } from "../post-processors/post-processor";
 import { parsePreTokenizer } from "../pre-tokenizers/pre-tokenizer";
-import { isPossibleId, Vocabulary } from "../vocabulary";
-import type { TokenizerParts } from "./parts";
-
-/** Every option of the models that we know; one that a newer library adds is refused. */
-const BPE_KEYS = [
-  ...["type", "vocab", "merges", "unk_token", "byte_fallback", "fuse_unk", "ignore_merges"],
-  ...["dropout", "continuing_subword_prefix", "end_of_word_suffix"],
-];
-const WORD_PIECE_KEYS = ["type", "vocab", "unk_token", "continuing_subword_prefix", "max_input_chars_per_word"];
-const WORD_LEVEL_KEYS = ["type", "vocab", "unk_token"];
+import { idsOf, isPossibleId, Vocabulary } from "../vocabulary";
+import { NO_PARTS, type TokenizerParts } from "./parts";
 
 export function partsOfTokenizerJson(document: unknown, file: string): TokenizerParts {
   const json = new JsonCursor(document, file);
@@ -35,6 +27,7 @@ export function partsOfTokenizerJson(document: unknown, file: string): Tokenizer
   const specials = added.tokens.filter((token) => token.special);
   const unkId = "unkToken" in model ? (ids.get(model.unkToken ?? "") ?? null) : model.unkId;
   return {
+    ...NO_PARTS,
     kind: "tokenizer.json",
     vocabulary: new Vocabulary(tokens, ids, added.ids),
     addedTokens: added.tokens,
@@ -45,8 +38,6 @@ export function partsOfTokenizerJson(document: unknown, file: string): Tokenizer
     postProcessor: parsePostProcessor(json.get("post_processor"), (id) => tokens[id] !== undefined),
     decoder: parseDecoder(json.get("decoder")),
     specialIds: new Set(specials.map((token) => token.id)),
-    bosId: null,
-    eosId: null,
     unkId,
     padId: padding?.padId ?? specials.find(({ content }) => PAD_TOKENS.includes(content))?.id ?? null,
     truncation: parseTruncation(json.get("truncation")),
@@ -65,37 +56,26 @@ interface ReadModel {
 
 function readModel(json: JsonCursor): ReadModel {
   const type = json.get("type");
-  const vocab = json.get("vocab");
   switch (type.isNull ? guessType(json) : type.value) {
-    case "BPE": {
-      const { ids, tokens } = readVocab(vocab);
-      return { ids, tokens, model: parseBpe(json, ids, tokens.length) };
-    }
+    case "BPE":
+      return parseBpe(json);
     case "WordPiece": {
-      json.onlyKeys(WORD_PIECE_KEYS);
-      const { ids, tokens } = readVocab(vocab);
-      const prefix = json.get("continuing_subword_prefix");
-      const longest = json.get("max_input_chars_per_word");
-      const model = {
-        type: "WordPiece",
-        ids,
-        unkToken: unkTokenOf(json, "[UNK]"),
-        continuingSubwordPrefix: prefix.isNull ? "##" : prefix.string(),
-        maxInputCharsPerWord: longest.isNull ? 100 : longest.integer(0, MAX_WORD_CHARS),
-      } as const;
-      return { ids, tokens, model };
+      const { vocab, ...options } = json.options({
+        vocab: readVocab,
+        unk_token: optional("[UNK]", readText),
+        continuing_subword_prefix: optional("##", readText),
+        max_input_chars_per_word: optional(100, integerFrom(0, MAX_WORD_CHARS)),
+      });
+      return { ...vocab, model: { type: "WordPiece", ids: vocab.ids, ...options } };
     }
     case "WordLevel": {
-      json.onlyKeys(WORD_LEVEL_KEYS);
-      const { ids, tokens } = readVocab(vocab);
-      return { ids, tokens, model: { type: "WordLevel", ids, unkToken: unkTokenOf(json, "<unk>") } };
+      const { vocab, unkToken } = json.options({ vocab: readVocab, unk_token: optional("<unk>", readText) });
+      return { ...vocab, model: { type: "WordLevel", ids: vocab.ids, unkToken } };
     }
     case "Unigram": {
       const model = parseUnigram(json);
-      const ids = new Map<string, number>();
       // Of equal pieces the last one counts, as in the reference.
-      for (let id = 0; id < model.pieces.length; id++) ids.set(model.pieces[id], id);
-      return { ids, tokens: [...model.pieces], model };
+      return { ids: idsOf(model.pieces), tokens: [...model.pieces], model };
     }
     default:
       return type.unsupported("BPE, WordPiece, WordLevel, Unigram");
@@ -107,11 +87,6 @@ function guessType(json: JsonCursor): string {
   if (!json.get("merges").isNull) return "BPE";
   if (Array.isArray(json.get("vocab").value)) return "Unigram";
   return json.get("max_input_chars_per_word").isNull ? "WordLevel" : "WordPiece";
-}
-
-function unkTokenOf(json: JsonCursor, fallback: string): string {
-  const unk = json.get("unk_token");
-  return unk.isNull ? fallback : unk.string();
 }
 
 export function readVocab(json: JsonCursor): {
@@ -127,6 +102,8 @@ export function readVocab(json: JsonCursor): {
     const id = vocab[token];
     if (!isPossibleId(id)) return json.get(token).integer(0, MAX_VOCAB_SIZE - 1) as never;
     if (!isWellFormed(token)) json.fail("tokens without lone surrogates", describe(token));
+    if (token.length > MAX_PIECE_LENGTH)
+      json.fail(`tokens of at most ${MAX_PIECE_LENGTH} characters`, `${token.length}`);
     ids.set(token, id);
     if (id > highest) highest = id;
   }
@@ -144,9 +121,9 @@ function readAddedTokens(
   modelIds: ReadonlyMap<string, number>,
   tokens: (string | undefined)[],
 ): { tokens: AddedToken[]; ids: Map<string, number> } {
-  const added: AddedToken[] = [];
+  const added = new Map<number, AddedToken>();
   const ids = new Map<string, number>();
-  if (json.isNull) return { tokens: added, ids };
+  if (json.isNull) return { tokens: [], ids };
   if (json.array().length > MAX_VOCAB_SIZE) json.fail(`at most ${MAX_VOCAB_SIZE} tokens`, `${json.array().length}`);
   for (let i = 0; i < json.array().length; i++) {
     const item = json.item(i);
@@ -162,7 +139,8 @@ function readAddedTokens(
       ids.set(content, id);
     }
     const special = item.get("special").boolean(false);
-    added.push({
+    // Of two with the same text the later one counts, as in the reference.
+    added.set(id, {
       id,
       content,
       special,
@@ -172,30 +150,38 @@ function readAddedTokens(
       normalized: item.get("normalized").boolean(!special),
     });
   }
-  return { tokens: added, ids };
+  return { tokens: [...added.values()], ids };
 }
 
-function parseBpe(json: JsonCursor, ids: ReadonlyMap<string, number>, vocabSize: number): ModelConfig {
-  json.onlyKeys(BPE_KEYS);
-  const dropout = json.get("dropout");
+function parseBpe(json: JsonCursor): ReadModel {
+  const affix = optional("", textUpTo(MAX_ADDED_TOKEN_LENGTH));
+  const { vocab, merges, byteFallback, dropout, ...options } = json.options({
+    vocab: readVocab,
+    merges: (list) => list,
+    unk_token: optional(null, readText),
+    byte_fallback: flagOr(false),
+    fuse_unk: flagOr(false),
+    ignore_merges: flagOr(false),
+    dropout: (rate) => rate,
+    continuing_subword_prefix: affix,
+    end_of_word_suffix: affix,
+  });
   if (!dropout.isNull && dropout.value !== 0) {
     dropout.unsupported("null (merges that are dropped at random train only)");
   }
-  const affix = (key: string): string => (json.get(key).isNull ? "" : json.get(key).string(MAX_ADDED_TOKEN_LENGTH));
-  const continuingSubwordPrefix = affix("continuing_subword_prefix");
-  const unk = json.get("unk_token");
+  const { ids, tokens } = vocab;
   return {
-    type: "BPE",
     ids,
-    merges: MergeTable.fromList(readMerges(json.get("merges"), ids, continuingSubwordPrefix)),
-    vocabSize,
-    looseCharacters: [],
-    byteIds: json.get("byte_fallback").boolean(false) ? byteTokenIds((token) => ids.get(token)) : null,
-    unkToken: unk.isNull ? null : unk.string(),
-    fuseUnk: json.get("fuse_unk").boolean(false),
-    ignoreMerges: json.get("ignore_merges").boolean(false),
-    continuingSubwordPrefix,
-    endOfWordSuffix: affix("end_of_word_suffix"),
+    tokens,
+    model: {
+      type: "BPE",
+      ids,
+      merges: MergeTable.fromList(readMerges(merges, ids, options.continuingSubwordPrefix)),
+      vocabSize: tokens.length,
+      looseCharacters: [],
+      byteIds: byteFallback ? byteTokenIds((token) => ids.get(token)) : null,
+      ...options,
+    },
   };
 }
 

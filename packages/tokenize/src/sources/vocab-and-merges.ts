@@ -1,22 +1,23 @@
-/**
+/*
  * GPT-2's vocab.json and merges.txt (in the first release encoder.json and vocab.bpe): byte-level BPE.
  * Follows transformers' GPT2Tokenizer; RoBERTa and BART use the same files with other special tokens.
  */
 
-import { describe, TokenizerFileError } from "../errors";
+import { describe, fileError } from "../errors";
 import { JsonCursor, parseJson } from "../json";
 import { MAX_MERGES } from "../limits";
+import { PLAIN_BPE } from "../models/bpe";
 import { MergeTable } from "../models/merge-table";
 import type { PostProcessor } from "../post-processors/post-processor";
 import { Vocabulary } from "../vocabulary";
-import type { TokenizerParts } from "./parts";
+import { NO_PARTS, type TokenizerParts } from "./parts";
 import { readMerges, readVocab } from "./tokenizer-json";
 import { specialToken } from "./vocab-txt";
 
 export interface VocabAndMergesOptions {
   /** Put a space before a text that has none. Default false. */
   readonly addPrefixSpace?: boolean;
-  /** Tokens that are found in the text as they stand. Default: `<|endoftext|>`, if it is in the vocabulary. */
+  /** Tokens that are found in the text as they stand. Default: `<|endoftext|>`, and RoBERTa's five with `roberta`, as far as the vocabulary has them. */
   readonly specialTokens?: readonly string[];
   /** `<s> text </s>` around every text, as RoBERTa and BART do; the vocabulary must have both. Default false. */
   readonly roberta?: boolean;
@@ -33,7 +34,7 @@ export function readMergesTxt(text: string, file: string): string[] {
     const merge = text.slice(from, end);
     if (merge !== "" && !(line === 1 && merge.startsWith("#version"))) merges.push(merge);
     if (merges.length > MAX_MERGES) {
-      throw new TokenizerFileError({ file, at: `line ${line}`, expected: `at most ${MAX_MERGES} merges`, got: "more" });
+      throw fileError(file, `line ${line}`, `at most ${MAX_MERGES} merges`, "more");
     }
     from = next;
   }
@@ -54,9 +55,10 @@ export function partsOfVocabAndMerges(
   const needed = (content: string): number => {
     const id = ids.get(content);
     if (id !== undefined) return id;
-    throw new TokenizerFileError({ file: files.vocab, at: "the tokens", expected: describe(content), got: "none" });
+    throw fileError(files.vocab, "the tokens", describe(content), "none");
   };
-  const names = options.specialTokens ?? ["<|endoftext|>", ...ROBERTA_TOKENS].filter((name) => ids.has(name));
+  const names =
+    options.specialTokens ?? ["<|endoftext|>", ...(roberta ? ROBERTA_TOKENS : [])].filter((name) => ids.has(name));
   const ends = { cls: { id: -1, token: "<s>" }, sep: { id: -1, token: "</s>" } };
   if (roberta) {
     ends.cls.id = needed("<s>");
@@ -64,6 +66,7 @@ export function partsOfVocabAndMerges(
   }
   const end = ids.get("<|endoftext|>") ?? null;
   return {
+    ...NO_PARTS,
     kind: "vocab.json",
     vocabulary: new Vocabulary(tokens, ids),
     addedTokens: names.map((name) => ({
@@ -71,21 +74,8 @@ export function partsOfVocabAndMerges(
       // As transformers: the mask takes the space before it along.
       lstrip: roberta && name === "<mask>",
     })),
-    normalizer: null,
     preTokenizer: { type: "ByteLevel", addPrefixSpace, trimOffsets: true, useRegex: true },
-    model: {
-      type: "BPE",
-      ids,
-      merges,
-      vocabSize: tokens.length,
-      looseCharacters: [],
-      byteIds: null,
-      unkToken: null,
-      fuseUnk: false,
-      ignoreMerges: false,
-      continuingSubwordPrefix: "",
-      endOfWordSuffix: "",
-    },
+    model: { ...PLAIN_BPE, ids, merges, vocabSize: tokens.length },
     postProcessor: roberta
       ? { type: "RobertaProcessing", ...ends, trimOffsets: true, addPrefixSpace }
       : ({ type: "ByteLevel", addPrefixSpace, trimOffsets: false, useRegex: true } satisfies PostProcessor),
@@ -95,8 +85,6 @@ export function partsOfVocabAndMerges(
     eosId: roberta ? ends.sep.id : end,
     unkId: ids.get("<unk>") ?? end,
     padId: ids.get("<pad>") ?? null,
-    truncation: null,
-    padding: null,
   };
 }
 

@@ -1,12 +1,12 @@
-/** BERT's vocab.txt: a token a line, its id the number of the line. Follows transformers' BertTokenizer. */
+/* BERT's vocab.txt: a token a line, its id the number of the line. Follows transformers' BertTokenizer. */
 
 import type { AddedToken } from "../added-tokens";
-import { describe, TokenizerFileError } from "../errors";
+import { describe, fileError } from "../errors";
 import { isWellFormed } from "../json";
 import { MAX_PIECE_LENGTH, MAX_VOCAB_SIZE } from "../limits";
-import type { PostProcessor, TemplatePiece } from "../post-processors/post-processor";
+import { type PostProcessor, type SpecialToken, specialPiece, textPiece } from "../post-processors/post-processor";
 import { Vocabulary } from "../vocabulary";
-import type { TokenizerParts } from "./parts";
+import { NO_PARTS, type TokenizerParts } from "./parts";
 
 export interface VocabTxtOptions {
   /** Lower-case the text; true for "uncased" checkpoints. Default true, as in transformers. */
@@ -35,7 +35,7 @@ export function readVocabTxt(text: string, file: string): { ids: Map<string, num
     const token = text.slice(from, end);
     const at = `line ${tokens.length + 1}`;
     const fail = (expected: string, got: string): never => {
-      throw new TokenizerFileError({ file, at, expected, got });
+      throw fileError(file, at, expected, got);
     };
     if (tokens.length === MAX_VOCAB_SIZE) fail(`at most ${MAX_VOCAB_SIZE} lines`, "more");
     if (token.length > MAX_PIECE_LENGTH) fail(`at most ${MAX_PIECE_LENGTH} characters`, `${token.length}`);
@@ -45,7 +45,7 @@ export function readVocabTxt(text: string, file: string): { ids: Map<string, num
     tokens.push(token === "" ? undefined : token);
     from = next;
   }
-  if (ids.size === 0) throw new TokenizerFileError({ file, at: "the text", expected: "a token a line", got: "none" });
+  if (ids.size === 0) throw fileError(file, "the text", "a token a line", "none");
   return { ids, tokens };
 }
 
@@ -62,7 +62,7 @@ export function partsOfVocabTxt(text: string, options: VocabTxtOptions, file: st
     const id = ids.get(names[name]);
     if (id !== undefined) return id;
     const expected = `a line ${JSON.stringify(names[name])} (or option ${name}Token)`;
-    throw new TokenizerFileError({ file, at: "the text", expected, got: "none" });
+    throw fileError(file, "the text", expected, "none");
   };
   const addedTokens: AddedToken[] = [];
   for (const content of Object.values(names)) {
@@ -70,6 +70,7 @@ export function partsOfVocabTxt(text: string, options: VocabTxtOptions, file: st
     if (id !== undefined) addedTokens.push(specialToken(id, content));
   }
   return {
+    ...NO_PARTS,
     kind: "vocab.txt",
     vocabulary: new Vocabulary(tokens, ids),
     addedTokens,
@@ -91,12 +92,8 @@ export function partsOfVocabTxt(text: string, options: VocabTxtOptions, file: st
     postProcessor: bertTemplate({ id: needed("cls"), token: names.cls }, { id: needed("sep"), token: names.sep }),
     decoder: { type: "WordPiece", prefix: "##", cleanup: true },
     specialIds: new Set(addedTokens.map((token) => token.id)),
-    bosId: null,
-    eosId: null,
     unkId: needed("unk"),
     padId: ids.get(names.pad) ?? null,
-    truncation: null,
-    padding: null,
   };
 }
 
@@ -106,18 +103,8 @@ export function specialToken(id: number, content: string): AddedToken {
 }
 
 /** [CLS] text [SEP], and with a pair [CLS] text [SEP] pair [SEP], the last two of type 1. */
-export function bertTemplate(
-  cls: { readonly id: number; readonly token: string },
-  sep: { readonly id: number; readonly token: string },
-): PostProcessor {
-  const special = ({ id, token }: { id: number; token: string }, typeId: number): TemplatePiece => ({
-    type: "Special",
-    name: token,
-    ids: [id],
-    tokens: [token],
-    typeId,
-  });
-  const single: TemplatePiece[] = [special(cls, 0), { type: "Text", sequence: 0, typeId: 0 }, special(sep, 0)];
-  const pair: TemplatePiece[] = [...single, { type: "Text", sequence: 1, typeId: 1 }, special(sep, 1)];
+export function bertTemplate(cls: SpecialToken, sep: SpecialToken): PostProcessor {
+  const single = [specialPiece(cls.id, cls.token), textPiece(0), specialPiece(sep.id, sep.token)];
+  const pair = [...single, textPiece(1, 1), specialPiece(sep.id, sep.token, 1)];
   return { type: "TemplateProcessing", single, pair };
 }

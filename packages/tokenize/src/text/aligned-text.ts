@@ -41,6 +41,18 @@ export function originalEnd(source: AlignedText, at: number): number {
   return source.ends === null ? source.origin + at + 1 : source.ends[at];
 }
 
+/** As `originalStart`, but for the second unit of an unmoved pair: where the pair starts. */
+export function characterStart(source: AlignedText, at: number): number {
+  const isLow = source.starts === null && (source.text.charCodeAt(at) & 0xfc00) === 0xdc00;
+  return originalStart(source, at) - (isLow ? 1 : 0);
+}
+
+/** As `originalEnd`, but for the first unit of an unmoved pair: where the pair ends. */
+export function characterEnd(source: AlignedText, at: number): number {
+  const isHigh = source.ends === null && (source.text.charCodeAt(at) & 0xfc00) === 0xd800;
+  return originalEnd(source, at) + (isHigh ? 1 : 0);
+}
+
 /** Arrays that the next writer writes into: making them costs more than writing a short text. */
 let spare: { readonly starts: Int32Array<ArrayBuffer>; readonly ends: Int32Array<ArrayBuffer> } | null = null;
 const MAX_SPARE = 1 << 16;
@@ -83,24 +95,12 @@ export class TextWriter {
 
   /** New text that stands for what unit `at` of the source stands for. */
   put(text: string, at: number): void {
-    const { text: old, starts, ends, origin } = this.#source;
-    let start: number;
-    let end: number;
-    if (starts === null || ends === null) {
-      const unit = old.charCodeAt(at);
-      start = origin + at - ((unit & 0xfc00) === 0xdc00 ? 1 : 0);
-      end = origin + at + ((unit & 0xfc00) === 0xd800 ? 2 : 1);
-    } else {
-      start = starts[at];
-      end = ends[at];
-    }
-    this.#putRange(text, start, end);
+    this.#putRange(text, characterStart(this.#source, at), characterEnd(this.#source, at));
   }
 
   /** New text that stands for units `from` to `to` of the source together; `from < to`. */
   putOver(text: string, from: number, to: number): void {
-    const { starts, ends, origin } = this.#source;
-    this.#putRange(text, starts === null ? origin + from : starts[from], ends === null ? origin + to : ends[to - 1]);
+    this.#putRange(text, originalStart(this.#source, from), originalEnd(this.#source, to - 1));
   }
 
   finish(): AlignedText {

@@ -1,5 +1,7 @@
 /** GPT-2's byte alphabet: a printable character for each of the 256 bytes, in both directions. */
 
+import { utf8Of } from "../utf8";
+
 /** Byte to UTF-16 unit: printable Latin-1 stands for itself, the other 68 bytes follow from U+0100 on. */
 export const unitOfByte = new Uint16Array(256);
 
@@ -10,6 +12,12 @@ for (let byte = 0, next = 0x100; byte < 256; byte++) {
   const unit = printable ? byte : next++;
   unitOfByte[byte] = unit;
   byteOf[unit] = byte;
+}
+
+/** A text's UTF-8, spelled. */
+export function spelled(text: string): string {
+  // Not spread, as a token may be long.
+  return utf8Of(text).reduce((spelling, byte) => spelling + String.fromCharCode(unitOfByte[byte]), "");
 }
 
 /** The byte that a UTF-16 unit spells, or -1. */

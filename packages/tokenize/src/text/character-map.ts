@@ -1,6 +1,7 @@
 /** Rewriting a text one character after another, with a memory of what each character becomes. */
 
-import type { AlignedText } from "./aligned-text";
+import { textOfUnits } from "../memory";
+import { type AlignedText, characterEnd, characterStart } from "./aligned-text";
 
 /** What stands in place of a part of a text: unit `i` of `text` stands for the character at unit `origins[i]` of the part. */
 export interface Rewritten {
@@ -118,7 +119,7 @@ export class CharacterMap {
       ? source
       : isMoved
         ? moved(source, length)
-        : { text: textOf(length), starts: source.starts, ends: source.ends, origin: source.origin };
+        : { text: textOfUnits(units, length), starts: source.starts, ends: source.ends, origin: source.origin };
     if (units.length > KEPT_UNITS) {
       units = new Uint16Array(4096);
       origins = new Int32Array(4096);
@@ -180,32 +181,12 @@ function countUp(length: number): void {
 
 /** The new text with the ranges of the characters at `origins`. */
 function moved(source: AlignedText, length: number): AlignedText {
-  const { text, origin } = source;
   const starts = new Int32Array(length);
   const ends = new Int32Array(length);
   for (let i = 0; i < length; i++) {
     const at = origins[i];
-    if (source.starts === null || source.ends === null) {
-      const unit = text.charCodeAt(at) & 0xfc00;
-      // The units of a pair share the pair's range.
-      starts[i] = origin + at - (unit === 0xdc00 ? 1 : 0);
-      ends[i] = origin + at + (unit === 0xd800 ? 2 : 1);
-    } else {
-      starts[i] = source.starts[at];
-      ends[i] = source.ends[at];
-    }
+    starts[i] = characterStart(source, at);
+    ends[i] = characterEnd(source, at);
   }
-  return { text: textOf(length), starts, ends, origin };
-}
-
-/** Longest list of arguments that is safe everywhere. */
-const CHUNK = 4096;
-
-function textOf(length: number): string {
-  let text = "";
-  for (let at = 0; at < length; at += CHUNK) {
-    const chunk = units.subarray(at, Math.min(length, at + CHUNK));
-    text += String.fromCharCode.apply(null, chunk as unknown as number[]);
-  }
-  return text;
+  return { text: textOfUnits(units, length), starts, ends, origin: source.origin };
 }

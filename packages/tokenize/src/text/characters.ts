@@ -32,6 +32,11 @@ export class CharacterSet {
   }
 }
 
+/** The inside of a class of these code points, for the flag u: "88f 1acf-1add" gives \\u{88f}\\u{1acf}-\\u{1add}. */
+export function codeRanges(hex: string): string {
+  return hex.replace(/\w+/g, "\\u{$&}").replaceAll(" ", "");
+}
+
 /** Unicode's White_Space, which is Rust's `char::is_whitespace`: unlike JavaScript's \s without U+FEFF and with U+0085. */
 export const whiteSpace = new CharacterSet(/\p{White_Space}/u);
 

@@ -5,9 +5,9 @@
  * not there, where it has no script; later scripts count as none in both.
  */
 const SCRIPTS =
-  "Zyyy Qaai Latn Grek Cyrl Armn Hebr Arab Syrc Thaa Deva Beng Guru Gujr Orya Taml Telu Knda Mlym Sinh Thai Laoo Tibt Mymr Geor Hang Ethi Cher Cans Ogam Runr Khmr Mong Hira Kana Bopo Hani Yiii Ital Goth Dsrt Tglg Hano Buhd Tagb Limb Tale Linb Ugar Shaw Osma Cprt Brai Bugi Copt Talu Glag Tfng Sylo Xpeo Khar Bali Xsux Phnx Phag Nkoo Sund Lepc Olck Vaii Saur Kali Rjng Lyci Cari Lydi Cham Lana Tavt Avst Egyp Samr Lisu Bamu Java Mtei Armi Sarb Prti Phli Orkh Kthi Batk Brah Mand Cakm Merc Mero Miao Shrd Sora Takr Aghb Bass Dupl Elba Gran Hmng Khoj Lina Mahj Mani Mend Modi Mroo Narb Nbat Palm Pauc Perm Phlp Sidd Sind Tirh Wara Ahom Hluw Hatr Mult Hung Sgnw Adlm Bhks Marc Newa Osge Tang".split(
-    " ",
-  );
+  "ZyyyQaaiLatnGrekCyrlArmnHebrArabSyrcThaaDevaBengGuruGujrOryaTamlTeluKndaMlymSinhThaiLaooTibtMymrGeorHangEthiCherCansOgamRunrKhmrMongHiraKanaBopoHaniYiiiItalGothDsrtTglgHanoBuhdTagbLimbTaleLinbUgarShawOsmaCprtBraiBugiCoptTaluGlagTfngSyloXpeoKharBaliXsuxPhnxPhagNkooSundLepcOlckVaiiSaurKaliRjngLyciCariLydiChamLanaTavtAvstEgypSamrLisuBamuJavaMteiArmiSarbPrtiPhliOrkhKthiBatkBrahMandCakmMercMeroMiaoShrdSoraTakrAghbBassDuplElbaGranHmngKhojLinaMahjManiMendModiMrooNarbNbatPalmPaucPermPhlpSiddSindTirhWaraAhomHluwHatrMultHungSgnwAdlmBhksMarcNewaOsgeTang".match(
+    /[A-Z][a-z]+/g,
+  ) as string[];
 const HAN = SCRIPTS.indexOf("Hani") + 1;
 
 let tests: readonly RegExp[] | undefined;
