@@ -8,7 +8,7 @@ import { type CutRows, type Truncation, truncate } from "./encoding/truncation";
 import { describe } from "./errors";
 import { createModel, type Model } from "./models/model";
 import { Tokens } from "./models/tokens";
-import { checkId, checkOptions, checkPadding, checkTruncation } from "./options";
+import { checkId, checkOneOf, checkOptions, checkPadding, checkTruncation } from "./options";
 import { countAdded, postProcess } from "./post-processors/post-processor";
 import { preTokenize } from "./pre-tokenizers/pre-tokenizer";
 import { spellBytes } from "./pre-tokenizers/words";
@@ -22,7 +22,7 @@ export interface EncodeOptions {
   readonly addSpecialTokens?: boolean;
   /**
    * Take the texts of special tokens ("</s>") that stand in the text for the tokens. Default: as the source's own library
-   * does: yes for Hugging Face's files and GPT-2 style GGUF, no for sentencepiece, LLaMA and T5 style GGUF, and llama2.c.
+   * does: yes for Hugging Face's files and GPT-2 style GGUF, else no.
    */
   readonly parseSpecialTokens?: boolean;
   /** What offsets count: UTF-16 units, by which JavaScript slices, or code points, as Python does. Default "utf16". */
@@ -68,9 +68,7 @@ export class Encoder {
     });
     const { addSpecialTokens = true, parseSpecialTokens, offsets = "utf16", truncation = null } = options;
     const addedTokens = this.#addedTokensFor(parseSpecialTokens);
-    if (offsets !== "utf16" && offsets !== "codePoints") {
-      throw new TypeError(`${call}: option "offsets" must be "utf16" or "codePoints", got ${describe(offsets)}`);
-    }
+    checkOneOf(call, "offsets", offsets, ["utf16", "codePoints"]);
     if (truncation !== null) checkTruncation(call, truncation);
     const padding = this.#paddingOf(call, options.padding);
     const made = inputs.map((input, i) => {

@@ -2,6 +2,7 @@
 
 import { describe, fileError, type TokenizerFileError, unsupported } from "./errors";
 import { MAX_JSON_DEPTH, MAX_JSON_VALUES, MAX_SEQUENCE_STEPS } from "./limits";
+import { isIntegerFrom } from "./memory";
 
 const QUOTE = 34;
 const COMMA = 44;
@@ -195,10 +196,7 @@ export class JsonCursor {
 
   integer(min: number, max: number): number {
     const { value } = this;
-    if (typeof value !== "number" || !Number.isInteger(value) || value < min || value > max) {
-      return this.fail(`an integer from ${min} to ${max}`);
-    }
-    return value;
+    return isIntegerFrom(min, value, max) ? value : this.fail(`an integer from ${min} to ${max}`);
   }
 
   /** One of the names in `values`, as what it stands for. */
@@ -209,11 +207,16 @@ export class JsonCursor {
       : this.unsupported(Object.keys(values).join(", "));
   }
 
-  /** What the readers make of the values, by our names for them. No key may stand beside these and those of `others`. */
-  options<R extends Readers>(readers: R, others: readonly string[] = ["type"]): Options<R> {
+  /** What the readers make of the values, by our names for them. */
+  read<R extends Readers>(readers: R): Options<R> {
     const entries = Object.entries(readers);
-    this.onlyKeys([...others, ...Object.keys(readers)]);
     return Object.fromEntries(entries.map(([key, read]) => [inCamelCase(key), read(this.get(key))])) as Options<R>;
+  }
+
+  /** The same of an object in which no key may stand beside these and those of `others`. */
+  options<R extends Readers>(readers: R, others: readonly string[] = ["type"]): Options<R> {
+    this.onlyKeys([...others, ...Object.keys(readers)]);
+    return this.read(readers);
   }
 
   /** An option that we do not know may change every id: refuse it unless it is off. */

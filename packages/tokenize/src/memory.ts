@@ -1,4 +1,8 @@
-/** Arrays and typed arrays. */
+/** What several stages need: checks of values, and arrays that grow or become text. */
+
+export function isIntegerFrom(min: number, value: unknown, max: number): value is number {
+  return Number.isInteger(value) && (value as number) >= min && (value as number) <= max;
+}
 
 export function isList(value: unknown): value is ArrayLike<unknown> {
   return Array.isArray(value) || (ArrayBuffer.isView(value) && !(value instanceof DataView));

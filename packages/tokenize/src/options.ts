@@ -4,7 +4,7 @@ import type { Padding } from "./encoding/padding";
 import type { Truncation } from "./encoding/truncation";
 import { describe } from "./errors";
 import { MAX_LENGTH_OPTION } from "./limits";
-import { isList } from "./memory";
+import { isIntegerFrom, isList } from "./memory";
 
 /** A `typeof`, or two; "ids" is checked by `checkIds`. */
 type OptionType = "boolean" | "number" | "string" | "object" | "ids" | `${string} or ${string}`;
@@ -37,7 +37,7 @@ export function checkIds(call: string, ids: unknown, vocabSize: number): void {
 }
 
 export function checkId(call: string, id: unknown, vocabSize: number, index?: number): void {
-  if (typeof id === "number" && Number.isInteger(id) && id >= 0 && id < vocabSize) return;
+  if (isIntegerFrom(0, id, vocabSize - 1)) return;
   const which = index === undefined ? "id" : `id at index ${index}`;
   throw new RangeError(`${call}: ${which} must be an integer from 0 to ${vocabSize - 1}, got ${describe(id)}`);
 }
@@ -71,14 +71,14 @@ export function checkPadding(call: string, padding: Padding): void {
 }
 
 function checkLength(call: string, option: string, value: unknown, min: number): void {
-  if (typeof value === "number" && Number.isInteger(value) && value >= min && value <= MAX_LENGTH_OPTION) return;
+  if (isIntegerFrom(min, value, MAX_LENGTH_OPTION)) return;
   throw new RangeError(
     `${call}: ${option} must be an integer from ${min} to ${MAX_LENGTH_OPTION}, got ${describe(value)}`,
   );
 }
 
-function checkOneOf(call: string, option: string, value: unknown, known: readonly string[]): void {
+export function checkOneOf(call: string, option: string, value: unknown, known: readonly string[]): void {
   if (value === undefined || known.includes(value as string)) return;
-  const names = known.map((name) => JSON.stringify(name)).join(", ");
-  throw new TypeError(`${call}: ${option} must be one of ${names}, got ${describe(value)}`);
+  const names = known.map((name) => JSON.stringify(name)).join(" or ");
+  throw new TypeError(`${call}: ${option} must be ${names}, got ${describe(value)}`);
 }

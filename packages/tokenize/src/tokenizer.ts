@@ -91,7 +91,6 @@ export class Tokenizer {
    * @throws TokenizerFileError, UnsupportedTokenizerError
    * @example
    * const tokenizer = await Tokenizer.from("./t5-small");
-   * const same = await Tokenizer.from({ "spiece.model": bytes, "config.json": '{ "model_type": "t5" }' });
    */
   static async from(source: TokenizerSource, options: FromOptions = {}): Promise<Tokenizer> {
     checkOptions("from", options, { file: "string", signal: "object" });
@@ -105,7 +104,7 @@ export class Tokenizer {
    *
    * @throws TokenizerFileError, UnsupportedTokenizerError
    * @example
-   * const tokenizer = Tokenizer.fromTokenizerJson(await (await fetch("tokenizer.json")).text());
+   * const tokenizer = Tokenizer.fromTokenizerJson(readFileSync("tokenizer.json", "utf8"));
    */
   static fromTokenizerJson(json: unknown, options: FileOptions = {}): Tokenizer {
     checkOptions("fromTokenizerJson", options, { file: "string" });
@@ -114,8 +113,7 @@ export class Tokenizer {
   }
 
   /**
-   * From BERT's vocab.txt, a token a line, with the stages that transformers' BertTokenizer gives it. The file does not
-   * say whether the model is cased.
+   * From BERT's vocab.txt, with the stages of transformers' BertTokenizer. The file does not say whether it is cased.
    *
    * @throws TokenizerFileError
    * @example
@@ -132,8 +130,7 @@ export class Tokenizer {
   }
 
   /**
-   * From GPT-2's vocab.json (text or parsed) and merges.txt, in the first release encoder.json and vocab.bpe; RoBERTa
-   * and BART use the same files.
+   * From the vocab.json (text or parsed) and merges.txt of GPT-2, RoBERTa or BART.
    *
    * @throws TokenizerFileError
    * @example
@@ -198,7 +195,7 @@ export class Tokenizer {
    *
    * @throws TokenizerFileError, UnsupportedTokenizerError
    * @example
-   * const tokenizer = Tokenizer.fromGguf({ "tokenizer.ggml.model": "llama", "tokenizer.ggml.tokens": tokens, ... });
+   * const tokenizer = Tokenizer.fromGguf(metadata);
    */
   static fromGguf(metadata: GgufTokenizerMetadata, options: FileOptions = {}): Tokenizer {
     checkOptions("fromGguf", options, { file: "string" });
@@ -218,7 +215,6 @@ export class Tokenizer {
    * @example
    * tokenizer.encode("Hello").ids; // [1, 346, 306, 414]
    * tokenizer.encode("Hello", { addSpecialTokens: false }).ids; // [346, 306, 414]
-   * tokenizer.encode("Who?", "Me.").typeIds;
    */
   encode(text: string, options?: EncodeOptions): Encoding;
   encode(text: string, pair?: string | null, options?: EncodeOptions): Encoding;
@@ -239,7 +235,6 @@ export class Tokenizer {
    * @throws as `encode`
    * @example
    * const batch = tokenizer.encodeBatch(["a", "bc d"], { padding: true });
-   * batch.map((encoding) => encoding.attentionMask);
    */
   encodeBatch(inputs: readonly EncodeInput[], options?: EncodeOptions): Encoding[] {
     if (!Array.isArray(inputs)) throw new TypeError(`encodeBatch: expected an array of texts, got ${describe(inputs)}`);
@@ -249,10 +244,9 @@ export class Tokenizer {
   /**
    * The text of ids. Bytes that make no character read U+FFFD; the space that encoding put in front is taken off.
    *
-   * @throws RangeError for an id that is no integer from 0 to vocabSize - 1, before any work.
+   * @throws RangeError for an id outside of the vocabulary.
    * @example
    * tokenizer.decode([1, 346, 306, 414]); // "Hello"
-   * tokenizer.decode([1, 346, 306, 414], { skipSpecialTokens: false }); // "<s> Hello"
    */
   decode(ids: readonly number[], options: DecodeOptions = {}): string {
     checkOptions("decode", options, { skipSpecialTokens: "boolean" });
@@ -271,7 +265,7 @@ export class Tokenizer {
    * Decodes ids as they are generated. All that comes out, joined, is `decode(all ids)`; with a `prefix`, what
    * `decode(prefix + ids)` has beyond `decode(prefix)`, so that the first word keeps its leading space.
    *
-   * @throws RangeError for a prefix with an id outside of the vocabulary.
+   * @throws RangeError for an id outside of the vocabulary.
    * @example
    * const stream = tokenizer.decodeStream({ prefix: promptIds });
    */

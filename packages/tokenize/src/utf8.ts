@@ -85,16 +85,8 @@ export class Utf8Assembler {
 
 /** The byte that a `<0xXX>` token stands for, or -1. */
 export function byteOfToken(token: string): number {
-  if (token.length !== 6 || !token.startsWith("<0x") || token[5] !== ">") return -1;
-  const high = hexDigit(token.charCodeAt(3));
-  const low = hexDigit(token.charCodeAt(4));
-  return high < 0 || low < 0 ? -1 : high * 16 + low;
-}
-
-function hexDigit(code: number): number {
-  if (code >= 48 && code <= 57) return code - 48;
-  const letter = code | 32;
-  return letter >= 97 && letter <= 102 ? letter - 87 : -1;
+  // Most tokens have another length.
+  return token.length === 6 && /^<0x[\dA-Fa-f]{2}>$/.test(token) ? Number.parseInt(token.slice(3, 5), 16) : -1;
 }
 
 /** The token of a byte: `<0x0A>` for 10. */

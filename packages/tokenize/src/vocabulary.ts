@@ -1,6 +1,7 @@
 /** Token strings and ids, both ways. */
 
 import { MAX_VOCAB_SIZE } from "./limits";
+import { isIntegerFrom } from "./memory";
 
 export class Vocabulary {
   readonly #ids: ReadonlyMap<string, number>;
@@ -51,5 +52,5 @@ export function idsOf(tokens: readonly string[]): Map<string, number> {
 
 /** True for what may be an id of an untrusted file: checked before anything of that size is allocated. */
 export function isPossibleId(id: unknown): id is number {
-  return typeof id === "number" && Number.isInteger(id) && id >= 0 && id < MAX_VOCAB_SIZE;
+  return isIntegerFrom(0, id, MAX_VOCAB_SIZE - 1);
 }

@@ -17,7 +17,6 @@ export interface StreamSource {
  * Made by `Tokenizer.decodeStream`. A push costs time in proportion to the token, however long the text is already.
  *
  * @example
- * const stream = tokenizer.decodeStream({ prefix: promptIds });
  * for (const id of generatedIds) process.stdout.write(stream.push(id));
  * process.stdout.write(stream.flush());
  */
@@ -38,9 +37,8 @@ export class DecodeStream {
   }
 
   /**
-   * Takes the next id and gives the text that is certain now, often the token's own, sometimes "".
-   * Held back are bytes that do not yet make a character and, for a tokenizer.json with ByteFallback, a whole run of
-   * byte tokens until it ends (Hugging Face's decoder reads all of a run as U+FFFD if any of it is wrong).
+   * Takes the next id and gives the text that is certain now, sometimes "": bytes wait for the rest of their character,
+   * and with Hugging Face's ByteFallback for the end of all byte tokens in a row.
    *
    * @throws RangeError for an id outside of the vocabulary, Error after `flush`.
    */

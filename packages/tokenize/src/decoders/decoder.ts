@@ -11,7 +11,14 @@ import {
   textUpTo,
 } from "../json";
 import { MAX_GROWTH, MAX_PATTERN_LENGTH, MAX_STRIP } from "../limits";
-import { formatReplace, grownByReplace, parseReplace, type Replace, replaceIn } from "../normalizers/replace";
+import {
+  formatReplace,
+  grownByReplace,
+  parseReplace,
+  type Replace,
+  replaceIn,
+  replaceString,
+} from "../normalizers/replace";
 import { type PrependScheme, parseMetaspace } from "../pre-tokenizers/metaspace";
 import { type SentencePieceDecoder, sentencePieceStage } from "../sources/sentence-piece-decoder";
 import { byteLevelStage } from "./byte-level";
@@ -119,18 +126,14 @@ function grow(length: number, decoder: Decoder): number {
     case "Replace":
       return grownByReplace(decoder, length);
     case "BPEDecoder":
-      return grownByReplace(spaceFor(decoder.suffix), length);
+      return grownByReplace(replaceString(decoder.suffix, " "), length);
     case "CTC":
-      return grownByReplace(spaceFor(decoder.wordDelimiterToken), length);
+      return grownByReplace(replaceString(decoder.wordDelimiterToken, " "), length);
     case "Sequence":
       return decoder.decoders.reduce(grow, length);
     default:
       return length;
   }
-}
-
-function spaceFor(string: string): Replace {
-  return { type: "Replace", pattern: { type: "String", string }, content: " " };
 }
 
 const pattern = textUpTo(MAX_PATTERN_LENGTH);

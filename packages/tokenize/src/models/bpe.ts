@@ -86,53 +86,49 @@ export class Bpe {
    * @throws UnencodableTextError if the unknown token is needed and not in the vocabulary
    */
   encode(text: string, start: number, end: number, out: Tokens): void {
-    const word = text.slice(start, end);
-    const isKept = this.#cache.takes(word.length);
-    if (isKept && this.#cache.replay(word, start, out)) return;
-    const from = out.length;
-    const isWhole = this.#config.ignoreMerges && word.length <= this.#longest;
-    const whole = isWhole ? this.#config.ids.get(word) : undefined;
-    if (whole !== undefined) {
-      out.push(whole, start, end);
-    } else {
-      this.#buffer.clear();
-      this.#isSkewed = false;
-      this.#load(word, start);
-      this.#finish(word, start, out);
-    }
-    if (isKept) this.#cache.store(word, start, out, from);
+    this.#encode(text.slice(start, end), start, out, false);
   }
 
   /** As `encode`, for a word that stands for its UTF-8 bytes in GPT-2's alphabet. */
   encodeBytes(text: string, start: number, end: number, out: Tokens): void {
-    const word = text.slice(start, end);
-    const isKept = this.#byteCache.takes(word.length);
-    if (isKept && this.#byteCache.replay(word, start, out)) return;
+    this.#encode(text.slice(start, end), start, out, true);
+  }
+
+  #encode(word: string, start: number, out: Tokens, asBytes: boolean): void {
+    const cache = asBytes ? this.#byteCache : this.#cache;
+    const isKept = cache.takes(word.length);
+    if (isKept && cache.replay(word, start, out)) return;
     const from = out.length;
-    const isWhole = this.#config.ignoreMerges && word.length <= this.#longest;
-    const whole = isWhole ? this.#config.ids.get(spelled(word)) : undefined;
+    const { ids, ignoreMerges } = this.#config;
+    const isWhole = ignoreMerges && word.length <= this.#longest;
+    const whole = isWhole ? ids.get(asBytes ? spelled(word) : word) : undefined;
     if (whole !== undefined) {
-      out.push(whole, start, end);
+      out.push(whole, start, start + word.length);
     } else {
-      const alphabet = this.#alphabet as Int32Array;
-      const bytes: number[] = [];
       this.#buffer.clear();
-      for (let at = 0; at < word.length; ) {
-        const code = word.codePointAt(at) as number;
-        const width = code > 0xffff ? 2 : 1;
-        if (code < 0x80) {
-          this.#buffer.push(alphabet[code], start + at, start + at + 1);
-        } else {
-          bytes.length = 0;
-          pushUtf8(code, bytes);
-          for (const byte of bytes) this.#buffer.push(alphabet[byte], start + at, start + at + width);
-        }
-        at += width;
-      }
       this.#isSkewed = false;
+      if (asBytes) this.#loadBytes(word, start);
+      else this.#load(word, start);
       this.#finish(word, start, out);
     }
-    if (isKept) this.#byteCache.store(word, start, out, from);
+    if (isKept) cache.store(word, start, out, from);
+  }
+
+  #loadBytes(word: string, start: number): void {
+    const alphabet = this.#alphabet as Int32Array;
+    const bytes: number[] = [];
+    for (let at = 0; at < word.length; ) {
+      const code = word.codePointAt(at) as number;
+      const width = code > 0xffff ? 2 : 1;
+      if (code < 0x80) {
+        this.#buffer.push(alphabet[code], start + at, start + at + 1);
+      } else {
+        bytes.length = 0;
+        pushUtf8(code, bytes);
+        for (const byte of bytes) this.#buffer.push(alphabet[byte], start + at, start + at + width);
+      }
+      at += width;
+    }
   }
 
   /** Merges what is loaded and appends what is left. */

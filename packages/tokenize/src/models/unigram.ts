@@ -252,13 +252,11 @@ export function parseUnigram(json: JsonCursor): UnigramConfig {
 function asSerdeReads(score: number): number {
   const text = String(score);
   if (text.length < 17) return score;
-  const exponentAt = text.indexOf("e");
-  const mantissa = exponentAt === -1 ? text : text.slice(0, exponentAt);
-  const dot = mantissa.indexOf(".");
-  const fraction = dot === -1 ? "" : mantissa.slice(dot + 1);
-  const digits = dot === -1 ? mantissa : mantissa.slice(0, dot) + fraction;
-  const exponent = (exponentAt === -1 ? 0 : Number(text.slice(exponentAt + 1))) - fraction.length;
-  return exponent < 0 ? Number(digits) / Number(`1e${-exponent}`) : Number(digits) * Number(`1e${exponent}`);
+  const [mantissa, power = "0"] = text.split("e");
+  const [whole, fraction = ""] = mantissa.split(".");
+  const digits = Number(whole + fraction);
+  const exponent = Number(power) - fraction.length;
+  return exponent < 0 ? digits / Number(`1e${-exponent}`) : digits * Number(`1e${exponent}`);
 }
 
 /** The `model` of a tokenizer.json. Roles have no place in it: reserved and user-defined pieces become added tokens. */

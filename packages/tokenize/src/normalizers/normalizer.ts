@@ -4,7 +4,7 @@ import { unreachable, unsupported } from "../errors";
 import { flagOr, inSnakeCase, type JsonCursor, optional, type StepCount, textUpTo } from "../json";
 import { MAX_GROWTH, MAX_PATTERN_LENGTH } from "../limits";
 import { type AlignedText, TextWriter } from "../text/aligned-text";
-import { type NormalizationForm, toForm } from "../text/normalization-forms";
+import { toForm } from "../text/normalization-forms";
 import { type BertNormalizer, normalizeBert } from "./bert";
 import { lowercase, nmt, spellBytes, strip, stripAccents } from "./characters";
 import { type Charsmap, charsmapFromBase64, charsmapToBase64, normalizePrecompiled } from "./charsmap";
@@ -12,7 +12,17 @@ import { formatReplace, grownByReplace, parseReplace, prefixed, type Replace, re
 import { normalizeSentencePiece, type SentencePieceNormalizer } from "./sentence-piece";
 
 /** Those without options. */
-type PlainNormalizer = NormalizationForm | "StripAccents" | "Lowercase" | "Nmt" | "ByteLevel";
+const PLAIN = {
+  NFC: (source: AlignedText) => toForm("NFC", source),
+  NFD: (source: AlignedText) => toForm("NFD", source),
+  NFKC: (source: AlignedText) => toForm("NFKC", source),
+  NFKD: (source: AlignedText) => toForm("NFKD", source),
+  StripAccents: stripAccents,
+  Lowercase: lowercase,
+  Nmt: nmt,
+  ByteLevel: spellBytes,
+};
+type PlainNormalizer = keyof typeof PLAIN;
 
 export type Normalizer =
   | BertNormalizer
@@ -37,19 +47,6 @@ function run(normalizer: Normalizer, source: AlignedText, origin: number): Align
   switch (normalizer.type) {
     case "BertNormalizer":
       return normalizeBert(normalizer, source);
-    case "NFC":
-    case "NFD":
-    case "NFKC":
-    case "NFKD":
-      return toForm(normalizer.type, source);
-    case "StripAccents":
-      return stripAccents(source);
-    case "Lowercase":
-      return lowercase(source);
-    case "Nmt":
-      return nmt(source);
-    case "ByteLevel":
-      return spellBytes(source);
     case "Strip":
       return strip(source, normalizer.stripLeft, normalizer.stripRight);
     case "Precompiled":
@@ -63,7 +60,7 @@ function run(normalizer: Normalizer, source: AlignedText, origin: number): Align
     case "SentencePiece":
       return normalizeSentencePiece(normalizer, source);
     default:
-      return unreachable(normalizer, "normalizer");
+      return PLAIN[normalizer.type](source);
   }
 }
 
@@ -112,16 +109,6 @@ function parseStep(json: JsonCursor, count: StepCount): Normalizer | null {
           lowercase: flagOr(true),
         }),
       };
-    case "NFC":
-    case "NFD":
-    case "NFKC":
-    case "NFKD":
-    case "StripAccents":
-    case "Lowercase":
-    case "Nmt":
-    case "ByteLevel":
-      json.onlyKeys(["type"]);
-      return { type: kind };
     case "Strip":
       return { type: kind, ...json.options({ strip_left: flagOr(true), strip_right: flagOr(true) }) };
     case "Precompiled": {
@@ -136,7 +123,9 @@ function parseStep(json: JsonCursor, count: StepCount): Normalizer | null {
     case "Sequence":
       return { type: kind, normalizers: json.sequence("normalizers", count, parseStep) };
     default:
-      return type.unsupported(SUPPORTED);
+      if (typeof kind !== "string" || !Object.hasOwn(PLAIN, kind)) return type.unsupported(SUPPORTED);
+      json.onlyKeys(["type"]);
+      return { type: kind as PlainNormalizer };
   }
 }
 

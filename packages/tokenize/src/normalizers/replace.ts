@@ -45,6 +45,10 @@ function isOneUnit(text: string): boolean {
   return text.length === 1;
 }
 
+export function replaceString(string: string, content: string): Replace {
+  return { type: "Replace", pattern: { type: "String", string }, content };
+}
+
 /** Puts text before a text that has its own alignment. */
 export function prefixed(prefix: string, start: number, end: number, rest: AlignedText): AlignedText {
   const { length } = prefix;

@@ -116,18 +116,17 @@ export function postProcess(
     case "BertProcessing": {
       if (!addSpecialTokens) return parts;
       const { cls, sep } = processor;
-      const [text, pair] = parts;
-      const around = joinParts([single(cls, 0), text, single(sep, 0)]);
-      return pair === undefined ? [around] : [around, joinParts([pair, single(sep, 1)])];
+      return parts
+        .slice(0, 2)
+        .map((part, i) => joinParts([...(i === 0 ? [single(cls, 0)] : []), part, single(sep, i)]));
     }
     case "RobertaProcessing": {
       const { cls, sep, trimOffsets, addPrefixSpace } = processor;
       const trimmed = trimOffsets ? parts.map((part) => trimPart(part, addPrefixSpace, source)) : parts;
       // All of RoBERTa's text is of one type. What was cut off becomes so with the special tokens only, as in tokenizers.
-      const [text, pair] = trimmed.map((part) => withType(part, 0, addSpecialTokens));
-      if (!addSpecialTokens) return pair === undefined ? [text] : [text, pair];
-      const around = joinParts([single(cls, 0), text, single(sep, 0)]);
-      return pair === undefined ? [around] : [around, joinParts([single(sep, 0), pair, single(sep, 0)])];
+      const typed = trimmed.slice(0, 2).map((part) => withType(part, 0, addSpecialTokens));
+      if (!addSpecialTokens) return typed;
+      return typed.map((part, i) => joinParts([single(i === 0 ? cls : sep, 0), part, single(sep, 0)]));
     }
     case "ByteLevel":
       return processor.trimOffsets ? parts.map((part) => trimPart(part, processor.addPrefixSpace, source)) : parts;

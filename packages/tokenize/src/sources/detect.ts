@@ -7,7 +7,16 @@ import { describe, fileError, type TokenizerFileError, unsupported } from "../er
 import { JsonCursor, parseJson } from "../json";
 import { MAX_VOCAB_SIZE } from "../limits";
 import { specialPiece, type TemplatePiece, templateAround } from "../post-processors/post-processor";
-import { bytesOf, type FileContent, isParsed, type OpenedFiles, openLocation, openRecord, textOf } from "./files";
+import {
+  bytesOf,
+  type FileContent,
+  type FileReader,
+  isParsed,
+  type OpenedFiles,
+  openLocation,
+  openRecord,
+  textOf,
+} from "./files";
 import { partsOfGguf } from "./gguf";
 import type { GgufTokenizerMetadata } from "./gguf-metadata";
 import { partsOfLlama2c } from "./llama2c";
@@ -22,7 +31,7 @@ import { partsOfVocabTxt, type VocabTxtOptions } from "./vocab-txt";
 export type TokenizerFiles =
   | Readonly<Record<string, FileContent>>
   | ReadonlyMap<string, FileContent>
-  | { readonly read: OpenedFiles["read"] };
+  | { readonly read: FileReader };
 
 /**
  * What a tokenizer can be made from: the path (in Node) or address of a folder or file; a file's bytes or Blob; the text

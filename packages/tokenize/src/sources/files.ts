@@ -117,6 +117,16 @@ export function bytesOf(content: FileContent, file: string): Uint8Array {
   throw fileError(file, "the file", "bytes", describe(content));
 }
 
+/** The lines of a text one by one, without their ends. */
+export function* linesOf(text: string): Generator<string> {
+  for (let from = 0; from < text.length; ) {
+    const newline = text.indexOf("\n", from);
+    const end = newline === -1 ? text.length : newline;
+    yield text.slice(from, text[end - 1] === "\r" ? end - 1 : end);
+    from = end + 1;
+  }
+}
+
 /** Text, bytes or the parsed value as a parsed value. */
 export function isParsed(content: FileContent): boolean {
   return typeof content === "object" && !(content instanceof Uint8Array);

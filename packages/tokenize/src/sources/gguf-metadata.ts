@@ -3,7 +3,7 @@
 import { describe, fileError } from "../errors";
 import { isWellFormed } from "../json";
 import { MAX_VOCAB_SIZE } from "../limits";
-import { isList } from "../memory";
+import { isIntegerFrom, isList } from "../memory";
 import {
   type PostProcessor,
   specialPiece,
@@ -61,7 +61,7 @@ export class GgufMetadata {
   id(name: string, fallback: number, vocabSize: number): number | null {
     const id = this.get(name);
     if (id === undefined) return fallback < vocabSize ? fallback : null;
-    if (typeof id === "number" && Number.isInteger(id) && id >= 0 && id < vocabSize) return id;
+    if (isIntegerFrom(0, id, vocabSize - 1)) return id;
     return this.fail(name, `an id from 0 to ${vocabSize - 1}`, id);
   }
 
@@ -79,10 +79,7 @@ export class GgufMetadata {
     const bytes = new Uint8Array(list.length);
     for (let i = 0; i < list.length; i++) {
       const value = list[i];
-      if (typeof value !== "number" || !Number.isInteger(value) || value < -128 || value > 255) {
-        this.fail(`${name}[${i}]`, "a byte", value);
-      }
-      bytes[i] = value as number;
+      bytes[i] = isIntegerFrom(-128, value, 255) ? value : this.fail(`${name}[${i}]`, "a byte", value);
     }
     return bytes;
   }

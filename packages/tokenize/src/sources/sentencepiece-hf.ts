@@ -8,6 +8,7 @@ import type { BpeConfig } from "../models/bpe";
 import { MergeTable } from "../models/merge-table";
 import type { SentencePieceBpeConfig } from "../models/sentence-piece-bpe";
 import type { Normalizer } from "../normalizers/normalizer";
+import { replaceString } from "../normalizers/replace";
 import type { SentencePieceNormalizer } from "../normalizers/sentence-piece";
 import type { PreTokenizer } from "../pre-tokenizers/pre-tokenizer";
 import { idsOf } from "../vocabulary";
@@ -55,15 +56,12 @@ function decoderOf(decoder: Decoder): Decoder {
   const [stage, ...rest] = decoder.type === "Sequence" ? decoder.decoders : [decoder];
   if (stage.type === "Sequence") return { type: "Sequence", decoders: [decoderOf(stage), ...rest] };
   if (stage.type !== "SentencePiece") return decoder;
-  const replace = (string: string, content: string): Decoder => ({
-    type: "Replace",
-    pattern: { type: "String", string },
-    content,
-  });
   const decoders: Decoder[] = [
     // Metaspace takes all spaces off the first token, before the unknown token brings its own.
-    stage.strip === "all" ? { type: "Metaspace", replacement: SPACE, prependScheme: "always" } : replace(SPACE, " "),
-    replace(stage.unkPiece, stage.unkSurface),
+    stage.strip === "all"
+      ? { type: "Metaspace", replacement: SPACE, prependScheme: "always" }
+      : replaceString(SPACE, " "),
+    replaceString(stage.unkPiece, stage.unkSurface),
     { type: "ByteFallback", invalid: "run" },
     { type: "Fuse" },
   ];
@@ -95,8 +93,7 @@ function normalizerOf(normalizer: SentencePieceNormalizer, withPrefix: boolean):
     normalizers.push(replace(withPrefix ? `\\A +|${end}` : end, ""), replace(" {2,}", " "));
   }
   if (addDummyPrefix && withPrefix) normalizers.push({ type: "Prepend", prepend: escapeWhitespaces ? SPACE : " " });
-  const space = { type: "String", string: " " } as const;
-  if (escapeWhitespaces) normalizers.push({ type: "Replace", pattern: space, content: SPACE });
+  if (escapeWhitespaces) normalizers.push(replaceString(" ", SPACE));
   return { type: "Sequence", normalizers };
 }
 

@@ -2,8 +2,9 @@
 
 import type { AddedToken } from "../added-tokens";
 import { describe } from "../errors";
-import { isWellFormed, type JsonCursor } from "../json";
+import { flagOr, integerFrom, isWellFormed, JsonCursor, optional, readText } from "../json";
 import { MAX_ADDED_TOKEN_LENGTH, MAX_EXTRA_IDS, MAX_VOCAB_SIZE } from "../limits";
+import { specialToken } from "./vocab-txt";
 
 /** An added token before its id is known. */
 export type AddedTokenForm = Omit<AddedToken, "id">;
@@ -64,11 +65,6 @@ export interface TokenizerConfigFiles {
  */
 export function readTokenizerConfig(files: TokenizerConfigFiles): TokenizerConfig {
   const { config } = files;
-  const get = (key: string): JsonCursor | null => {
-    const value = config?.get(key) ?? null;
-    return value === null || value.isNull ? null : value;
-  };
-  const flag = (key: string): boolean | null => get(key)?.boolean(false) ?? null;
   const isModern = config !== null && Object.hasOwn(config.object(), "added_tokens_decoder");
   const sources = isModern ? [config] : [config, files.specialTokensMap ?? null].filter((json) => json !== null);
   const special = readSpecialTokens(sources);
@@ -78,37 +74,43 @@ export function readTokenizerConfig(files: TokenizerConfigFiles): TokenizerConfi
   // The flags of an added token go before those that a special token of the same text was given.
   for (const { id: _, ...form } of added)
     if (special.forms.has(form.content)) special.forms.set(form.content, { ...form, special: true });
+  const { maxLen, ...options } = (config ?? new JsonCursor({}, "tokenizer_config.json")).read({
+    tokenizer_class: optional(null, readText),
+    add_bos_token: flag,
+    add_eos_token: flag,
+    add_prefix_space: flag,
+    do_lower_case: flag,
+    strip_accents: flag,
+    tokenize_chinese_chars: flag,
+    clean_up_tokenization_spaces: flag,
+    legacy: flag,
+    extra_ids: optional(null, integerFrom(0, MAX_EXTRA_IDS)),
+    model_max_length: (length) => length,
+    max_len: (length) => length,
+    padding_side: optional(null, readSide),
+    truncation_side: optional(null, readSide),
+  });
   return {
-    tokenizerClass: get("tokenizer_class")?.string() ?? null,
+    ...options,
+    modelMaxLength: readLength(options.modelMaxLength.isNull ? maxLen : options.modelMaxLength),
     specialTokens: special.tokens,
     specialForms: [...special.forms.values()],
     addedTokens: added,
     addedTokensFile: isModern ? "tokenizer_config.json" : "added_tokens.json",
-    addBosToken: flag("add_bos_token"),
-    addEosToken: flag("add_eos_token"),
-    addPrefixSpace: flag("add_prefix_space"),
-    doLowerCase: flag("do_lower_case"),
-    stripAccents: flag("strip_accents"),
-    tokenizeChineseChars: flag("tokenize_chinese_chars"),
-    cleanUpTokenizationSpaces: flag("clean_up_tokenization_spaces"),
-    legacy: flag("legacy"),
-    extraIds: get("extra_ids")?.integer(0, MAX_EXTRA_IDS) ?? null,
-    modelMaxLength: readLength(get("model_max_length") ?? get("max_len")),
-    paddingSide: readSide(get("padding_side")),
-    truncationSide: readSide(get("truncation_side")),
   };
 }
 
-function readLength(json: JsonCursor | null): number | null {
-  if (json === null) return null;
+const flag = optional(null, flagOr(false));
+
+function readLength(json: JsonCursor): number | null {
+  if (json.isNull) return null;
   const { value } = json;
   if (typeof value !== "number") return json.fail("a number");
   return value >= 1 && value < NO_LIMIT ? Math.floor(value) : null;
 }
 
-function readSide(json: JsonCursor | null): Side | null {
-  if (json === null || json.value === "left" || json.value === "right") return (json?.value as Side) ?? null;
-  return json.fail('"left" or "right"');
+function readSide(json: JsonCursor): Side {
+  return json.value === "left" || json.value === "right" ? json.value : json.fail('"left" or "right"');
 }
 
 // ---- Special tokens
@@ -159,7 +161,7 @@ function isTokenObject(json: JsonCursor): boolean {
 }
 
 /** A token as a string or as an AddedToken object, which is `{"__type": "AddedToken", "content": ...}` or without the type. */
-function readForm(json: JsonCursor, isSpecial: boolean): AddedTokenForm {
+export function readForm(json: JsonCursor, isSpecial: boolean): AddedTokenForm {
   const isText = typeof json.value === "string";
   if (!isText && !isTokenObject(json)) json.fail("a token: a string, or an object with a content");
   const flag = (key: string, fallback: boolean): boolean => (isText ? fallback : json.get(key).boolean(fallback));
@@ -206,8 +208,7 @@ function readAddedTokens(json: JsonCursor | null, special: ReadonlyMap<string, u
       json.fail(`tokens of at most ${MAX_ADDED_TOKEN_LENGTH} characters`, `${length}`);
     if (!isWellFormed(content)) json.fail("tokens without lone surrogates", describe(content));
     const isSpecial = special.has(content);
-    const flags = { singleWord: false, lstrip: false, rstrip: false, normalized: !isSpecial, special: isSpecial };
-    if (content !== "") byId.set(id, { id, content, ...flags });
+    if (content !== "") byId.set(id, { ...specialToken(id, content), normalized: !isSpecial, special: isSpecial });
   }
   return [...byId.values()].sort((a, b) => a.id - b.id);
 }

@@ -16,6 +16,7 @@ import { parsePostProcessor } from "../post-processors/post-processor";
 import { parsePreTokenizer } from "../pre-tokenizers/pre-tokenizer";
 import { idsOf, isPossibleId, Vocabulary } from "../vocabulary";
 import { NO_PARTS, type TokenizerParts } from "./parts";
+import { readForm } from "./tokenizer-config";
 
 export function partsOfTokenizerJson(document: unknown, file: string): TokenizerParts {
   const json = new JsonCursor(document, file);
@@ -138,17 +139,8 @@ function readAddedTokens(
       tokens[id] = content;
       ids.set(content, id);
     }
-    const special = item.get("special").boolean(false);
     // Of two with the same text the later one counts, as in the reference.
-    added.set(id, {
-      id,
-      content,
-      special,
-      singleWord: item.get("single_word").boolean(false),
-      lstrip: item.get("lstrip").boolean(false),
-      rstrip: item.get("rstrip").boolean(false),
-      normalized: item.get("normalized").boolean(!special),
-    });
+    added.set(id, { id, ...readForm(item, false) });
   }
   return { tokens: [...added.values()], ids };
 }

@@ -10,6 +10,7 @@ import { PLAIN_BPE } from "../models/bpe";
 import { MergeTable } from "../models/merge-table";
 import type { PostProcessor } from "../post-processors/post-processor";
 import { Vocabulary } from "../vocabulary";
+import { linesOf } from "./files";
 import { NO_PARTS, type TokenizerParts } from "./parts";
 import { readMerges, readVocab } from "./tokenizer-json";
 import { specialToken } from "./vocab-txt";
@@ -26,17 +27,13 @@ export interface VocabAndMergesOptions {
 /** The lines of merges.txt without its heading. */
 export function readMergesTxt(text: string, file: string): string[] {
   const merges: string[] = [];
-  for (let from = 0, line = 1; from < text.length; line++) {
-    const newline = text.indexOf("\n", from);
-    let end = newline === -1 ? text.length : newline;
-    const next = newline === -1 ? text.length : newline + 1;
-    if (text[end - 1] === "\r") end--;
-    const merge = text.slice(from, end);
+  let line = 0;
+  for (const merge of linesOf(text)) {
+    line++;
     if (merge !== "" && !(line === 1 && merge.startsWith("#version"))) merges.push(merge);
     if (merges.length > MAX_MERGES) {
       throw fileError(file, `line ${line}`, `at most ${MAX_MERGES} merges`, "more");
     }
-    from = next;
   }
   return merges;
 }

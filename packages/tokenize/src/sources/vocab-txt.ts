@@ -6,6 +6,7 @@ import { isWellFormed } from "../json";
 import { MAX_PIECE_LENGTH, MAX_VOCAB_SIZE } from "../limits";
 import { type PostProcessor, type SpecialToken, specialPiece, textPiece } from "../post-processors/post-processor";
 import { Vocabulary } from "../vocabulary";
+import { linesOf } from "./files";
 import { NO_PARTS, type TokenizerParts } from "./parts";
 
 export interface VocabTxtOptions {
@@ -27,12 +28,7 @@ export interface VocabTxtOptions {
 export function readVocabTxt(text: string, file: string): { ids: Map<string, number>; tokens: (string | undefined)[] } {
   const ids = new Map<string, number>();
   const tokens: (string | undefined)[] = [];
-  for (let from = 0; from < text.length; ) {
-    const newline = text.indexOf("\n", from);
-    const next = newline === -1 ? text.length : newline + 1;
-    let end = newline === -1 ? text.length : newline;
-    if (text[end - 1] === "\r") end--;
-    const token = text.slice(from, end);
+  for (const token of linesOf(text)) {
     const at = `line ${tokens.length + 1}`;
     const fail = (expected: string, got: string): never => {
       throw fileError(file, at, expected, got);
@@ -43,7 +39,6 @@ export function readVocabTxt(text: string, file: string): { ids: Map<string, num
     // An empty line takes an id that no text has.
     if (token !== "") ids.set(token, tokens.length);
     tokens.push(token === "" ? undefined : token);
-    from = next;
   }
   if (ids.size === 0) throw fileError(file, "the text", "a token a line", "none");
   return { ids, tokens };

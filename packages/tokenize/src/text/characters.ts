@@ -1,19 +1,20 @@
 /** Sets of characters that are asked about for every character of a text: a bit each, filled in when first needed. */
 
 const PAGE = 256;
-const BMP_PAGES = 0x10000 / PAGE;
+/** Most pages hold all or nothing; those share these two. */
+const NONE = new Uint8Array(PAGE);
+const ALL = new Uint8Array(PAGE).fill(1);
 
-/** All code points that match a regular expression of one character, less and plus the given ones. */
-export class CharacterSet {
-  readonly #pattern: RegExp;
-  readonly #without: RegExp | null;
-  /** By code point / 256, 1 for a member. Made when a character of the page first comes up. */
-  readonly #pages: (Uint8Array | undefined)[] = new Array(BMP_PAGES);
+export type CodeTest = (code: number) => boolean;
 
-  /** `pattern` has the flag u and no g, and is anchored nowhere; `without` takes code points out again. */
-  constructor(pattern: RegExp, without: RegExp | null = null) {
-    this.#pattern = pattern;
-    this.#without = without;
+/** A test of code points whose answers are kept by page, as each page comes up. */
+export class CodeSet {
+  readonly #test: CodeTest;
+  /** By code point / 256, 1 for a member. */
+  readonly #pages: (Uint8Array | undefined)[] = [];
+
+  constructor(test: CodeTest) {
+    this.#test = test;
   }
 
   has(code: number): boolean {
@@ -22,13 +23,21 @@ export class CharacterSet {
   }
 
   #fill(index: number): Uint8Array {
-    const page = new Uint8Array(PAGE);
-    for (let low = 0; low < PAGE; low++) {
-      const character = String.fromCodePoint(index * PAGE + low);
-      if (this.#pattern.test(character) && !(this.#without?.test(character) ?? false)) page[low] = 1;
-    }
-    this.#pages[index] = page;
-    return page;
+    const page = Uint8Array.from(NONE, (_, low) => (this.#test(index * PAGE + low) ? 1 : 0));
+    const kept = !page.includes(1) ? NONE : !page.includes(0) ? ALL : page;
+    this.#pages[index] = kept;
+    return kept;
+  }
+}
+
+/** All code points that match a regular expression of one character, but for those of `without`. */
+export class CharacterSet extends CodeSet {
+  /** `pattern` has the flag u and no g, and is anchored nowhere. */
+  constructor(pattern: RegExp, without: RegExp | null = null) {
+    super((code) => {
+      const character = String.fromCodePoint(code);
+      return pattern.test(character) && without?.test(character) !== true;
+    });
   }
 }
 
