@@ -172,8 +172,7 @@ export class Tokenizer {
   }
 
   /**
-   * From llama2.c's tokenizer.bin, which does not say how many tokens it holds: that is in the model's header. Without
-   * `vocabSize` all that the file holds are taken.
+   * From llama2.c's tokenizer.bin. How many tokens it holds is in the model's header; without `vocabSize` all are taken.
    *
    * @throws TokenizerFileError
    * @example
@@ -262,8 +261,8 @@ export class Tokenizer {
   }
 
   /**
-   * Decodes ids as they are generated. All that comes out, joined, is `decode(all ids)`; with a `prefix`, what
-   * `decode(prefix + ids)` has beyond `decode(prefix)`, so that the first word keeps its leading space.
+   * Decodes ids as they are generated; with a `prefix` to what `decode(prefix + ids)` has beyond `decode(prefix)`, so that
+   * the first word keeps its leading space.
    *
    * @throws RangeError for an id outside of the vocabulary.
    * @example

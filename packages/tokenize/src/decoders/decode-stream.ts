@@ -14,7 +14,7 @@ export interface StreamSource {
 
 /**
  * Turns ids into text as they come. All outputs joined are what `decode` gives for all ids; never half a character.
- * Made by `Tokenizer.decodeStream`. A push costs time in proportion to the token, however long the text is already.
+ * Made by `Tokenizer.decodeStream`. A push takes time for its token alone, however long the text is already.
  *
  * @example
  * for (const id of generatedIds) process.stdout.write(stream.push(id));

@@ -10,8 +10,7 @@ export interface EncodingSource {
 }
 
 /**
- * The tokens of a text (and its pair), with one value a token in each column. Columns are made when they are first read,
- * so what is not looked at costs nothing.
+ * The tokens of a text (and its pair), with one value a token in each column. Columns are made when they are first read.
  *
  * @example
  * const { ids, tokens, offsets } = tokenizer.encode("Once upon a time");

@@ -2,6 +2,7 @@
 
 import type { AlignedText } from "../text/aligned-text";
 import { CharacterMap } from "../text/character-map";
+import { codeClass } from "../text/characters";
 import { combiningRank, decompose, toForm } from "../text/normalization-forms";
 import { afterUnicode8 } from "../text/unicode-versions";
 import { lazyMap, lowercase } from "./characters";
@@ -16,14 +17,13 @@ export interface BertNormalizer {
 }
 
 /** Format characters that the reference's tables do not know yet. */
-const LATER_FORMAT = /[\u0890\u0891\u08e2\u{110cd}\u{13430}-\u{1343f}]/u;
+const LATER_FORMAT = codeClass("890 891 8e2 110cd 13430-1343f");
 const REMOVED = /[\p{Cc}\p{Cf}\p{Co}\ufffd]/u;
 const KEPT_CONTROL = /[\t\n\r]/;
 const SPACE = /\p{White_Space}/u;
 
 /** The blocks that the reference counts as Chinese: there is a gap before U+2B920. */
-const CHINESE =
-  /[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\u{20000}-\u{2a6df}\u{2a700}-\u{2b81f}\u{2b920}-\u{2ceaf}\u{2f800}-\u{2fa1f}]/u;
+const CHINESE = codeClass("3400-4dbf 4e00-9fff f900-faff 20000-2a6df 2a700-2b81f 2b920-2ceaf 2f800-2fa1f");
 
 /** U+1734 and U+1171E are spacing marks since Unicode 14. */
 const ACCENT = /[\p{Mn}\u1734\u{1171e}]/u;

@@ -1,6 +1,6 @@
 /** Grapheme clusters (Unicode standard annex #29) as far as the normalizer Precompiled needs them. */
 
-import { CharacterSet } from "../text/characters";
+import { CharacterSet, codeClass } from "../text/characters";
 
 const CARRIAGE_RETURN = 13;
 const LINE_FEED = 10;
@@ -9,10 +9,10 @@ const ZERO_WIDTH_JOINER = 0x200d;
 // What a cluster may consist of (table 2), as far as JavaScript's classes tell.
 const extenders = new CharacterSet(
   /[\p{Grapheme_Extend}\p{Emoji_Modifier}\p{Mc}\u0E33\u0EB3]|\u200D/u,
-  /[\u102B\u102C\u1038\u1062-\u1064\u1067-\u106D\u1083\u1087-\u108C\u108F\u109A-\u109C\u1A61\u1A63\u1A64\uAA7B\uAA7D\u{11720}\u{11721}]/u,
+  codeClass("102b 102c 1038 1062-1064 1067-106d 1083 1087-108c 108f 109a-109c 1a61 1a63 1a64 aa7b aa7d 11720 11721"),
 );
 const prefixes = new CharacterSet(
-  /[\u0600-\u0605\u06DD\u070F\u0890\u0891\u08E2\u0D4E\u{110BD}\u{110CD}\u{111C2}\u{111C3}\u{113D1}\u{1193F}\u{11941}\u{11A3A}\u{11A84}-\u{11A89}\u{11D46}\u{11F02}]/u,
+  codeClass("600-605 6dd 70f 890 891 8e2 d4e 110bd 110cd 111c2 111c3 113d1 1193f 11941 11a3a 11a84-11a89 11d46 11f02"),
 );
 const controls = new CharacterSet(
   /[\p{Zl}\p{Zp}\p{Cc}\p{Cf}\u2065\uFFF0-\uFFF8]/u,

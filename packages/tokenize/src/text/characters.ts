@@ -41,9 +41,9 @@ export class CharacterSet extends CodeSet {
   }
 }
 
-/** The inside of a class of these code points, for the flag u: "88f 1acf-1add" gives \\u{88f}\\u{1acf}-\\u{1add}. */
-export function codeRanges(hex: string): string {
-  return hex.replace(/\w+/g, "\\u{$&}").replaceAll(" ", "");
+/** The class of these code points in hexadecimal: "88f 1acf-1add" gives /[\\u{88f}\\u{1acf}-\\u{1add}]/u. */
+export function codeClass(hex: string): RegExp {
+  return new RegExp(`[${hex.replace(/\w+/g, "\\u{$&}").replaceAll(" ", "")}]`, "u");
 }
 
 /** Unicode's White_Space, which is Rust's `char::is_whitespace`: unlike JavaScript's \s without U+FEFF and with U+0085. */
