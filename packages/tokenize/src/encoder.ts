@@ -6,6 +6,7 @@ import { type Padding, paddedLength, padPart } from "./encoding/padding";
 import { joinParts, type Part, type Rows, rowCount, type Segment } from "./encoding/rows";
 import { type CutRows, type Truncation, truncate } from "./encoding/truncation";
 import { describe } from "./errors";
+import { grown } from "./memory";
 import { createModel, type Model } from "./models/model";
 import { Tokens } from "./models/tokens";
 import { checkId, checkOneOf, checkOptions, checkPadding, checkTruncation } from "./options";
@@ -134,10 +135,12 @@ export class Encoder {
     const { preTokenizer } = this.#parts;
     const model = this.#model;
     const tokens = new Tokens();
-    const words: number[] = [];
+    let words = new Int32Array(16);
+    let marked = 0;
     let word = 0;
     const markWord = (): void => {
-      while (words.length < tokens.length) words.push(word);
+      if (words.length < tokens.length) words = grown(words, tokens.ids.length);
+      while (marked < tokens.length) words[marked++] = word;
       word++;
     };
     for (const piece of addedTokens.split(text)) {
@@ -158,8 +161,9 @@ export class Encoder {
       }
       toOriginal(tokens, first, aligned);
     }
-    const { ids, starts, ends, texts } = tokens;
-    const ranges = { starts, ends, words };
+    const whole = (column: Int32Array): Int32Array => column.subarray(0, tokens.length);
+    const [ids, texts] = [whole(tokens.ids), tokens.texts];
+    const ranges = { starts: whole(tokens.starts), ends: whole(tokens.ends), words: whole(words) };
     return [{ ids, ranges, typeId: sequence, sequence, special: 0, attention: 1, texts }];
   }
 

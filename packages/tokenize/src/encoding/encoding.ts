@@ -37,7 +37,7 @@ export class Encoding {
   }
 
   get ids(): number[] {
-    this.#ids ??= ([] as number[]).concat(...this.#rows.map((segment) => segment.ids));
+    this.#ids ??= this.#column((segment, row) => segment.ids[row]);
     return this.#ids;
   }
 
@@ -101,9 +101,10 @@ export class Encoding {
   }
 
   #column<T>(read: (segment: Segment, row: number) => T): T[] {
-    const column: T[] = [];
+    const column = new Array<T>(this.length);
+    let at = 0;
     for (const segment of this.#rows) {
-      for (let row = 0; row < segment.ids.length; row++) column.push(read(segment, row));
+      for (let row = 0; row < segment.ids.length; row++) column[at++] = read(segment, row);
     }
     return column;
   }

@@ -4,7 +4,7 @@ import { MAX_OVERFLOWING } from "../limits";
 
 /** Tokens in a row of one kind. */
 export interface Segment {
-  readonly ids: readonly number[];
+  readonly ids: Column;
   /** The part of the user's text that each token stands for, in UTF-16 units, and which word; null for added tokens. */
   readonly ranges: Ranges | null;
   readonly typeId: number;
@@ -19,10 +19,12 @@ export interface Segment {
 }
 
 export interface Ranges {
-  readonly starts: readonly number[];
-  readonly ends: readonly number[];
-  readonly words: readonly number[];
+  readonly starts: Column;
+  readonly ends: Column;
+  readonly words: Column;
 }
+
+export type Column = Int32Array | readonly number[];
 
 export type Rows = readonly Segment[];
 
@@ -68,7 +70,7 @@ function sliceSegment(segment: Segment, from: number, to: number): Segment {
     const text = segment.texts.get(i);
     if (text !== undefined) texts.set(i - from, text);
   }
-  const cut = <T>(column: readonly T[]): T[] => column.slice(from, to);
+  const cut = (column: Column): Column => column.slice(from, to);
   return {
     ...segment,
     ids: cut(ids),

@@ -42,7 +42,8 @@ const FLT_MAX = (2 - 2 ** -23) * 2 ** 127;
 
 export class Unigram {
   readonly #config: UnigramConfig;
-  readonly #trie = new Trie();
+  /** Made when the first word comes. */
+  #pieces: Trie | null = null;
   readonly #cache = new WordCache();
   /** By id: what a piece adds to the sum. */
   readonly #scores: Float64Array;
@@ -58,7 +59,6 @@ export class Unigram {
     this.#config = config;
     const { pieces, roles, scores } = config;
     this.#isFloat = roles !== null;
-    for (let id = 0; id < pieces.length; id++) if (roles?.[id] !== RESERVED_PIECE) this.#trie.add(pieces[id], id);
     let lowest = roles === null ? Number.POSITIVE_INFINITY : FLT_MAX;
     for (let id = 0; id < scores.length; id++) {
       if (scores[id] < lowest && (roles === null || roles[id] === NORMAL_PIECE)) lowest = scores[id];
@@ -72,6 +72,15 @@ export class Unigram {
     this.#scores = scores.map((score, id) =>
       roles[id] === USER_DEFINED_PIECE ? Math.fround((utf8.encode(pieces[id]).length - 1) * 0.1) : score,
     );
+  }
+
+  get #trie(): Trie {
+    if (this.#pieces === null) {
+      const { pieces, roles } = this.#config;
+      this.#pieces = new Trie();
+      for (let id = 0; id < pieces.length; id++) if (roles?.[id] !== RESERVED_PIECE) this.#pieces.add(pieces[id], id);
+    }
+    return this.#pieces;
   }
 
   /**

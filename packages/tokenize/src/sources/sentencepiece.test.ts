@@ -30,7 +30,7 @@ function encoder(parts: TokenizerParts): (text: string) => Result {
     const source = normalizeSentencePiece(parts.normalizer as SentencePieceNormalizer, alignedText(text));
     const out = new Tokens();
     if (source.text !== "") model.encode(source.text, 0, source.text.length, out);
-    const ids = [...out.ids];
+    const ids = [...out.ids.subarray(0, out.length)];
     const codePoints = (unit: number): number => [...text.slice(0, unit)].length;
     const offsets = ids.map((_, i): [number, number] => {
       const start = originalStart(source, out.starts[i]);

@@ -98,21 +98,19 @@ export function readVocab(json: JsonCursor): {
   const keys = Object.keys(vocab);
   if (keys.length > MAX_VOCAB_SIZE) json.fail(`at most ${MAX_VOCAB_SIZE} tokens`, `${keys.length}`);
   const ids = new Map<string, number>();
-  let highest = -1;
+  const tokens = new Array<string | undefined>(keys.length).fill(undefined);
   for (const token of keys) {
     const id = vocab[token];
     if (!isPossibleId(id)) return json.get(token).integer(0, MAX_VOCAB_SIZE - 1) as never;
     if (!isWellFormed(token)) json.fail("tokens without lone surrogates", describe(token));
     if (token.length > MAX_PIECE_LENGTH)
       json.fail(`tokens of at most ${MAX_PIECE_LENGTH} characters`, `${token.length}`);
-    ids.set(token, id);
-    if (id > highest) highest = id;
-  }
-  const tokens = new Array<string | undefined>(highest + 1).fill(undefined);
-  for (const [token, id] of ids) {
+    while (tokens.length <= id) tokens.push(undefined);
     if (tokens[id] !== undefined) json.get(token).fail(`an id of its own (${id} is ${describe(tokens[id])})`);
+    ids.set(token, id);
     tokens[id] = token;
   }
+  while (tokens.length > 0 && tokens[tokens.length - 1] === undefined) tokens.pop();
   return { ids, tokens };
 }
 
