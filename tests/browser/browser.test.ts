@@ -111,7 +111,11 @@ describe.skipIf(missing !== null)(`in a browser${missing === null ? "" : ` (${mi
       if (["error", "warning"].includes(message.type()) && !isMissing) complaints.push(message.text());
     });
     page.on("pageerror", (error) => complaints.push(String(error)));
-    page.on("requestfailed", (request) => complaints.push(`${request.url()}: ${request.failure()?.errorText}`));
+    page.on("requestfailed", (request) => {
+      // A 404 whose body nobody reads counts as called off.
+      const problem = request.failure()?.errorText;
+      if (problem !== "net::ERR_ABORTED") complaints.push(`${request.url()}: ${problem}`);
+    });
     try {
       await page.goto(`${servers[serving].url}/index.html`);
       const result = await use(page);
