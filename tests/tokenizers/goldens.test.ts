@@ -259,6 +259,74 @@ function checkPieces(tokenizer: Tokenizer, { encodings }: PieceFile): void {
   }
 }
 
+/** The pipeline of transformers' SpmConverter around a .model: what its golden's `pipeline` says. */
+function converted(file: string): Tokenizer {
+  const saved = JSON.parse(Tokenizer.fromSentencePiece(fixtureBytes("vocab", file)).save()) as object;
+  const charsmap = /"precompiled_charsmap":"([^"]+)"/.exec(JSON.stringify(saved))?.[1];
+  const metaspace = { type: "Metaspace", replacement: "\u2581", prepend_scheme: "always", split: true };
+  const normalizers = [
+    { type: "Precompiled", precompiled_charsmap: charsmap },
+    { type: "Strip", strip_left: false, strip_right: true },
+    { type: "Replace", pattern: { Regex: " {2,}" }, content: "\u2581" },
+  ];
+  const normalizer = { type: "Sequence", normalizers };
+  return Tokenizer.fromTokenizerJson({ ...saved, normalizer, pre_tokenizer: metaspace, decoder: metaspace });
+}
+
+describe("transformers' conversion of a .model: the ids and offsets of ours in that pipeline", () => {
+  test.each([
+    ["spm_example.model", "spm_example_hf"],
+    ["en.wiki.bpe.vs10000.model", "en_wiki_bpe_hf"],
+  ])("%s", (file, golden) => {
+    const tokenizer = converted(file);
+    const { encodings } = fixtureJson<GoldenFile>("real", `${golden}.json`);
+    for (const { text, with_special } of encodings) {
+      if (text === undefined) continue;
+      const { ids, offsets } = tokenizer.encode(texts[text], { offsets: "codePoints" });
+      expect({ ids, offsets }, text).toEqual({ ids: with_special.ids, offsets: with_special.offsets });
+    }
+  });
+});
+
+describe("where two references disagree on the same file, each of ours is as its own reference", async () => {
+  interface Divergence {
+    between: string;
+    differ: { text: string; a: number[]; b: number[] }[];
+  }
+  const { pairs } = fixtureJson<{ pairs: Divergence[] }>("rest", "divergences.json");
+  const vocab = (name: string): Uint8Array => fixtureBytes("vocab", name);
+  const t5 = Tokenizer.fromSentencePiece(vocab("t5.spiece.model"));
+  const folder = await Tokenizer.from({
+    "spiece.model": vocab("t5.spiece.model"),
+    "config.json": { model_type: "t5" },
+  });
+  const ours: Readonly<Record<string, readonly [Tokenizer, Tokenizer]>> = {
+    "t5.spiece.model: sentencepiece | transformers T5Tokenizer": [t5, folder],
+    "spm_example.model: sentencepiece | transformers SpmConverter": [
+      Tokenizer.fromSentencePiece(vocab("spm_example.model")),
+      converted("spm_example.model"),
+    ],
+    "en.wiki.bpe.vs10000.model: sentencepiece | transformers SpmConverter": [
+      Tokenizer.fromSentencePiece(vocab("en.wiki.bpe.vs10000.model")),
+      converted("en.wiki.bpe.vs10000.model"),
+    ],
+  };
+
+  test.each(Object.keys(ours))("%s", (name) => {
+    const { differ } = pairs.find(({ between }) => between === name) as Divergence;
+    expect(differ.length).toBeGreaterThan(0);
+    const [first, second] = ours[name];
+    const idsOf = (tokenizer: Tokenizer, text: string): number[] =>
+      tokenizer.encode(text, { addSpecialTokens: false }).ids;
+    for (const { text, a, b } of differ)
+      expect([idsOf(first, texts[text]), idsOf(second, texts[text])], text).toEqual([a, b]);
+    const known = new Set(differ.map(({ text }) => text));
+    for (const [text, value] of Object.entries(texts)) {
+      if (!known.has(text)) expect(idsOf(first, value), text).toEqual(idsOf(second, value));
+    }
+  });
+});
+
 describe("GGUF", () => {
   test("stories260K (llama) by sentencepiece", async () => {
     const file = new URL("../fixtures/models/stories260K/stories260K.gguf", import.meta.url);
