@@ -1,4 +1,4 @@
-/** What both benchmarks share: their command line, and what else the machine is doing. */
+/** What all benchmarks share: their command line, and what else the machine is doing. */
 
 import { cpus } from "node:os";
 import { parseArgs } from "node:util";

@@ -1,6 +1,6 @@
 /** The picture: for each case a bar for ours and for onnxruntime, each as long as its share of the fastest. */
 
-import { number } from "./report";
+import { number } from "../page";
 import { type Report, type Result, resultOf } from "./results";
 import { sides } from "./targets";
 

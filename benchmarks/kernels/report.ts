@@ -1,28 +1,13 @@
 /** The page: where, what, rates, ratios, goals, doubts, what was left out. */
 
+import { median, number, OTHERS_LIMIT, times as ratioOf, table } from "../page";
 import { type CaseResults, type Contender, type Report, type Result, ratio, resultOf } from "./results";
-import { median } from "./sample";
 import { type Outcome, outcomes, sides } from "./targets";
 
-/** Cores taken by others, and differences between rounds, from which on figures are doubtful. */
-const OTHERS_LIMIT = 0.1;
+/** Differences between rounds from which on figures are doubtful. */
 const SPREAD_LIMIT = 1.15;
 
-/** Padded as the formatter wants it; the first column reads from the left, figures from the right. */
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const widths = head.map((_, i) => Math.max(3, ...[head, ...rows].map((row) => row[i].length)));
-  const line = (cells: readonly string[]) =>
-    `| ${cells.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))).join(" | ")} |`;
-  const rule = widths.map((width, i) => (i === 0 ? "-".repeat(width) : `${"-".repeat(width - 1)}:`));
-  return [line(head), line(rule), ...rows.map(line)].join("\n");
-}
-
-/** Three digits are more than a noisy machine can vouch for. */
-export function number(value: number): string {
-  return value >= 100 ? value.toFixed(0) : value.toPrecision(3);
-}
-
-const times = (value: number | null) => (value === null ? "" : `${value >= 10 ? value.toFixed(1) : value.toFixed(2)}x`);
+const times = (value: number | null) => (value === null ? "" : ratioOf(value));
 const percent = (value: number | null) => (value === null ? "" : `${(100 * value).toFixed(0)}%`);
 const list = (items: readonly string[]) => items.map((item) => `- ${item}`).join("\n");
 

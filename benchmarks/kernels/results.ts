@@ -1,7 +1,7 @@
 /** What a run found, as it is written to kernels.json. */
 
+import { type Machine, median } from "../page";
 import type { Group, KernelCase, Unit } from "./cases";
-import { median } from "./sample";
 
 /** Who was measured. */
 export interface Contender {
@@ -45,12 +45,7 @@ export interface Skipped {
 /** A whole run. */
 export interface Report {
   readonly date: string;
-  readonly machine: {
-    readonly cpu: string;
-    readonly cores: number;
-    readonly memoryGB: number;
-    readonly platform: string;
-  };
+  readonly machine: Machine;
   /** The running Node, and the newer one, or the same again. */
   readonly nodes: { readonly running: string; readonly newer: string };
   readonly versions: Readonly<Record<string, string>>;

@@ -8,21 +8,21 @@
  * --only print only.
  */
 
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { cpus, totalmem } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { busyMs, options } from "../command";
+import { saveResults, thisMachine } from "../page";
+import { bundleChild } from "../process";
 import { CASES, type KernelCase } from "./cases";
 import { toSvg } from "./plot";
-import { bundleChild, Child } from "./process";
+import { Child } from "./process";
 import type { Figure, Job } from "./protocol";
 import { toMarkdown } from "./report";
 import { type CaseResults, type Contender, type Report, type Skipped, toResult } from "./results";
 
 const HERE = dirname(fileURLToPath(import.meta.url));
-const RESULTS = join(HERE, "../results");
 const ONNX = join(HERE, "../../tests/onnx/package.json");
 const PEERS = join(HERE, "../peers/package.json");
 
@@ -182,7 +182,7 @@ async function main(): Promise<void> {
   const cases = choose(CASES, only).filter(({ dram }) => !quick || !dram);
   const timing = { rounds, roundMs: quick ? QUICK_MS : ROUND_MS, warmMs: quick ? QUICK_MS : WARM_MS };
 
-  const bundle = await bundleChild();
+  const bundle = await bundleChild(new URL("child.ts", import.meta.url));
   const children = new Map(
     choose(all, only).map((entry) => [entry, new Child(bundle.file, entry.execPath, entry.job)]),
   );
@@ -205,12 +205,7 @@ async function main(): Promise<void> {
 
   const report: Report = {
     date: new Date().toISOString().slice(0, 10),
-    machine: {
-      cpu: cpus()[0]?.model.trim() ?? "unknown",
-      cores: cpus().length,
-      memoryGB: Math.round(totalmem() / 1e9),
-      platform: `${process.platform} ${process.arch}`,
-    },
+    machine: thisMachine(),
     nodes: { running: nodes[0].version, newer: nodes[nodes.length - 1].version },
     versions: {
       "onnxruntime-web": versionOf("onnxruntime-web", PEERS) ?? "none",
@@ -225,10 +220,7 @@ async function main(): Promise<void> {
   const markdown = toMarkdown(report);
   console.log(markdown);
   if (quick || only.length > 0) return; // not the whole picture: the last whole one stays
-  mkdirSync(RESULTS, { recursive: true });
-  writeFileSync(join(RESULTS, "kernels.json"), `${JSON.stringify(report, null, 2)}\n`);
-  writeFileSync(join(RESULTS, "kernels.md"), markdown);
-  writeFileSync(join(RESULTS, "kernels.svg"), toSvg(report));
+  saveResults("kernels", report, { md: markdown, svg: toSvg(report) });
 }
 
 main().catch((error: unknown) => {

@@ -1,10 +1,6 @@
 /** Times calls. */
 
-export function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
-}
+import { median } from "../page";
 
 /** Median time of a call, in ms, of as many as take `ms` altogether, one at least. */
 export async function sample(call: () => unknown, ms: number): Promise<number> {

@@ -1,5 +1,6 @@
 /** From what was measured to medians, ratios and a page of Markdown. */
 
+import { type Machine, median, number, OTHERS_LIMIT, table } from "../page";
 import type { Measurement } from "./contender";
 
 /** Whose figures they are. */
@@ -38,12 +39,7 @@ export interface Summary extends Contender {
 /** A whole run. */
 export interface Report {
   readonly date: string;
-  readonly machine: {
-    readonly cpu: string;
-    readonly cores: number;
-    readonly memoryGB: number;
-    readonly platform: string;
-  };
+  readonly machine: Machine;
   readonly versions: Readonly<Record<string, string>>;
   readonly model: string;
   readonly sizes: { readonly short: number; readonly long: number; readonly decode: number };
@@ -56,12 +52,6 @@ export interface Report {
 const YARDSTICK = "node-llama-cpp";
 
 const RATES = ["prefill", "decodeShort", "decodeLong"] as const;
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
-}
 
 function figuresOf({ ids: _, note: __, ...figures }: Round): Figures {
   return figures;
@@ -83,20 +73,6 @@ export function summarize(measured: readonly (readonly [Contender, readonly Roun
       rounds,
     };
   });
-}
-
-/** Padded as the formatter wants it; the first column reads from the left, figures from the right. */
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const widths = head.map((_, i) => Math.max(3, ...[head, ...rows].map((row) => row[i].length)));
-  const line = (cells: readonly string[]) =>
-    `| ${cells.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))).join(" | ")} |`;
-  const rule = widths.map((width, i) => (i === 0 ? "-".repeat(width) : `${"-".repeat(width - 1)}:`));
-  return [line(head), line(rule), ...rows.map(line)].join("\n");
-}
-
-/** Three digits are more than a noisy machine can vouch for. */
-function number(value: number): string {
-  return value >= 100 ? value.toFixed(0) : value.toPrecision(3);
 }
 
 function absolute({ contenders, sizes }: Report): string {
@@ -141,9 +117,6 @@ function ratios({ contenders, sizes }: Report): string | null {
   const head = ["contender", `prefill of ${sizes.long}`, `decode after ${sizes.short}`, `decode after ${sizes.long}`];
   return rows.length === 0 ? null : table(head, rows);
 }
-
-/** Cores that other processes may take before the figures are doubtful: an idle system takes one or two hundredths. */
-const OTHERS_LIMIT = 0.1;
 
 /** Cores that collecting garbage and compiling may add to the threads that were asked for. */
 const CORES_MARGIN = 0.25;

@@ -6,12 +6,12 @@
  */
 
 import { fork } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { cpus, totalmem } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { busyMs, options } from "../command";
+import { saveResults, thisMachine } from "../page";
 import type { Job, Measurement, Settings } from "./contender";
 import { type Contender, type Report, type Round, type Skipped, summarize, toMarkdown } from "./report";
 
@@ -25,7 +25,6 @@ interface Entry extends Contender {
 
 const THIS_FILE = fileURLToPath(import.meta.url);
 const HERE = dirname(THIS_FILE);
-const RESULTS = join(HERE, "../results");
 const MODEL = "SmolLM2-135M-Instruct-Q4_1.gguf";
 
 /** "The clerk of a small harbour works out": text, because all contenders should continue it alike for a while. */
@@ -175,12 +174,7 @@ async function main(): Promise<void> {
   const transformers = createRequire(THIS_FILE).resolve("@huggingface/transformers");
   const report: Report = {
     date: new Date().toISOString().slice(0, 10),
-    machine: {
-      cpu: cpus()[0]?.model.trim() ?? "unknown",
-      cores: cpus().length,
-      memoryGB: Math.round(totalmem() / 1e9),
-      platform: `${process.platform} ${process.arch}`,
-    },
+    machine: thisMachine(),
     versions: {
       "node-llama-cpp": versionOf("node-llama-cpp", THIS_FILE),
       "@huggingface/transformers": versionOf("@huggingface/transformers", THIS_FILE),
@@ -197,9 +191,7 @@ async function main(): Promise<void> {
   const markdown = toMarkdown(report);
   console.log(markdown);
   if (quick || only.length > 0) return; // not the whole picture: the last whole one stays
-  mkdirSync(RESULTS, { recursive: true });
-  writeFileSync(join(RESULTS, "peers.json"), `${JSON.stringify(report, null, 2)}\n`);
-  writeFileSync(join(RESULTS, "peers.md"), markdown);
+  saveResults("peers", report, { md: markdown });
 }
 
 main().catch((error: unknown) => {

@@ -1,5 +1,6 @@
 /** From what was measured to medians, ratios, goals and a page of Markdown. */
 
+import { type Machine, median, number, OTHERS_LIMIT, table, times } from "../page";
 import {
   type Case,
   CONTENDERS,
@@ -28,12 +29,7 @@ export interface Result {
 
 export interface Report {
   readonly date: string;
-  readonly machine: {
-    readonly cpu: string;
-    readonly cores: number;
-    readonly memoryGB: number;
-    readonly platform: string;
-  };
+  readonly machine: Machine;
   readonly node: string;
   readonly versions: Readonly<Record<string, string>>;
   readonly textBytes: number;
@@ -54,28 +50,9 @@ export interface Report {
 const LOAD_GOALS: Readonly<Record<string, number>> = { "WordPiece, BERT": 25, "byte-level BPE, GPT-2": 60 };
 /** Four times the text takes four times as long, and some noise. */
 const GROWTH_GOAL = 6;
-/** Cores taken by others, and differences between rounds, from which on figures are doubtful. */
-const OTHERS_LIMIT = 0.1;
+/** Differences between rounds from which on figures are doubtful. */
 const SPREAD_LIMIT = 1.3;
 
-export function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
-}
-
-/** Padded as the formatter wants it; the first column reads from the left, figures from the right. */
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const widths = head.map((_, i) => Math.max(3, ...[head, ...rows].map((row) => row[i].length)));
-  const line = (cells: readonly string[]) =>
-    `| ${cells.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))).join(" | ")} |`;
-  const rule = widths.map((width, i) => (i === 0 ? "-".repeat(width) : `${"-".repeat(width - 1)}:`));
-  return [line(head), line(rule), ...rows.map(line)].join("\n");
-}
-
-/** Three digits are more than a noisy machine can vouch for. */
-const number = (value: number) => (value >= 100 ? value.toFixed(0) : value.toPrecision(3));
-const times = (value: number) => `${value >= 10 ? value.toFixed(1) : value.toFixed(2)}x`;
 const list = (items: readonly string[]) => items.map((item) => `- ${item}`).join("\n");
 const unique = <T>(values: readonly T[]): T[] => [...new Set(values)];
 

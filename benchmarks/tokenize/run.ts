@@ -7,21 +7,21 @@
  * A whole run writes ../results/tokenize.json and tokenize.md; --quick (short texts) and --only print only.
  */
 
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { cpus, totalmem } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { fixtureBytes, fixtureText } from "../../tests/support/tokenizer-fixtures";
 import { gpt2Json, t5Json } from "../../tests/tokenizers/files";
 import { busyMs, options } from "../command";
-import { bundleChild, Child } from "./process";
+import { saveResults, thisMachine } from "../page";
+import { bundleChild } from "../process";
+import { Child } from "./process";
 import { type Case, CONTENDERS, type ContenderName, type Job, KINDS, LONG_TEXTS, type Measured } from "./protocol";
 import { type Report, type Result, toMarkdown } from "./report";
 
 const HERE = dirname(fileURLToPath(import.meta.url));
 const ROOT = join(HERE, "../..");
-const RESULTS = join(HERE, "../results");
 
 /** Where each library is installed. */
 const INSTALLED: Readonly<Record<Exclude<ContenderName, "qkv">, { readonly name: string; readonly by: string }>> = {
@@ -197,7 +197,7 @@ class Run {
 async function main(): Promise<void> {
   const { only, rounds, quick } = options();
   const textBytes = quick ? QUICK_BYTES : FULL_BYTES;
-  const bundle = await bundleChild();
+  const bundle = await bundleChild(new URL("child.ts", import.meta.url));
   const run = new Run(bundle.file, bundle.folder, textBytes, rounds);
   const all = installed(run.skipped);
   const names = [...Object.keys(VOCABULARIES), ...all.map(({ contender }) => contender)];
@@ -223,12 +223,7 @@ async function main(): Promise<void> {
   const ownMs = run.processorMs + (user + system) / 1000;
   const report: Report = {
     date: new Date().toISOString().slice(0, 10),
-    machine: {
-      cpu: cpus()[0]?.model.trim() ?? "unknown",
-      cores: cpus().length,
-      memoryGB: Math.round(totalmem() / 1e9),
-      platform: `${process.platform} ${process.arch}`,
-    },
+    machine: thisMachine(),
     node: process.versions.node,
     versions: Object.fromEntries(
       who.flatMap(({ contender, version }) => (version === null ? [] : [[contender, version]])),
@@ -244,9 +239,7 @@ async function main(): Promise<void> {
   const markdown = toMarkdown(report);
   console.log(markdown);
   if (quick || only.length > 0) return; // not the whole picture: the last whole one stays
-  mkdirSync(RESULTS, { recursive: true });
-  writeFileSync(join(RESULTS, "tokenize.json"), `${JSON.stringify(report, null, 2)}\n`);
-  writeFileSync(join(RESULTS, "tokenize.md"), markdown);
+  saveResults("tokenize", report, { md: markdown });
 }
 
 main().catch((error: unknown) => {
