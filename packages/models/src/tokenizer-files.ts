@@ -50,9 +50,7 @@ async function openTokenizer(path: string, vocabSize: number | null): Promise<To
 export async function folderTokenizer(files: CheckedSource, folder: string): Promise<Tokenizer | string> {
   for (const name of TOKENIZER_FILES) {
     if (!(await files.exists(folder + name))) continue;
-    return Tokenizer.from({
-      read: async (file: string) => ((await files.exists(folder + file)) ? readWhole(files, folder + file) : null),
-    });
+    return Tokenizer.from({ read: (file: string) => readIfThere(files, folder + file) });
   }
   return `there is none of ${TOKENIZER_FILES.join(", ")}${folder === "" ? "" : ` in ${folder}`}`;
 }
@@ -90,9 +88,14 @@ export async function readTokenizerFile(
 }
 
 async function readWhole(files: CheckedSource, file: string): Promise<Uint8Array> {
-  const bytes = await files.readSome(file, 0, MAX_TOKENIZER_BYTES + 1);
+  const bytes = await readIfThere(files, file);
   if (bytes === null) throw files.missing(file);
-  if (bytes.length > MAX_TOKENIZER_BYTES) {
+  return bytes;
+}
+
+async function readIfThere(files: CheckedSource, file: string): Promise<Uint8Array | null> {
+  const bytes = await files.readSome(file, 0, MAX_TOKENIZER_BYTES + 1);
+  if (bytes !== null && bytes.length > MAX_TOKENIZER_BYTES) {
     throw new ModelFileError(`has more than ${MAX_TOKENIZER_BYTES} bytes`, { file });
   }
   return bytes;
