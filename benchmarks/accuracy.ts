@@ -7,7 +7,7 @@
 
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { type LoadOptions, load } from "@qkv/models";
+import { type LoadOptions, loadDecoder } from "@qkv/models";
 
 const root = (path: string) => fileURLToPath(new URL(`../${path}`, import.meta.url));
 const golden = (name: string) => JSON.parse(readFileSync(root(`tests/fixtures/goldens/real/${name}.json`), "utf8"));
@@ -36,7 +36,7 @@ async function table(title: string, path: string, ids: readonly number[], rows: 
   console.log("| --- | --: | --: | --: |");
   let first: { loss: number; choices: number[] } | null = null;
   for (const { name, options } of rows) {
-    const model = await load(path, { contextLength: ids.length, ...options });
+    const model = await loadDecoder(path, { contextLength: ids.length, ...options });
     const { loss } = model.loss(ids);
     const { data, shape } = model.run(ids).logits;
     const [, V] = shape as [number, number];

@@ -1,7 +1,7 @@
 /** Real models with random damage: they load, or give one of our own errors; never a hang, a crash, another error. */
 
 import { readFileSync } from "node:fs";
-import { load, ModelFileError, UnsupportedModelError } from "@qkv/models";
+import { loadDecoder, ModelFileError, UnsupportedModelError } from "@qkv/models";
 import { TokenizerFileError } from "@qkv/tokenize";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
@@ -32,6 +32,11 @@ const FORMS: Record<string, { readonly files: Files; readonly damaged: readonly 
     files: readFolder(fixture("goldens/tiny/llama-gqa-sharded")),
     damaged: ["config.json", "model.safetensors.index.json", "model-00001-of-00002.safetensors"],
     header: 3000,
+  },
+  "PyTorch folder": {
+    files: readFolder(fixture("goldens/tiny/llama-gqa-bin")),
+    damaged: ["config.json", "pytorch_model.bin", "pytorch_model.bin"],
+    header: 4000,
   },
 };
 
@@ -68,7 +73,7 @@ describe.each(Object.entries(FORMS))("%s", (_, form) => {
       fc.asyncProperty(damage, async (harm) => {
         const source = sourceOf(apply(form, harm));
         try {
-          const model = await load(source, { contextLength: 64 });
+          const model = await loadDecoder(source, { contextLength: 64 });
           loaded++;
           // What loads must run, or say in its own words why not; numbers may be anything.
           expect(model.run([0, 1]).logits.shape).toEqual([2, model.vocabSize]);

@@ -1,9 +1,9 @@
 /** Models that contradict themselves or ask for what does not run: one error that names file, key or tensor. */
 
-import { mkdtempSync, rmSync, symlinkSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { inspect, load, ModelFileError, UnsupportedModelError, writeSafetensors } from "@qkv/models";
+import { inspect, loadDecoder, ModelFileError, UnsupportedModelError, writeSafetensors } from "@qkv/models";
 import { TokenizerFileError } from "@qkv/tokenize";
 import { describe, expect, test } from "vitest";
 import { fixture, repository } from "../support/fixtures";
@@ -11,12 +11,13 @@ import { readExpected } from "../support/safetensors";
 import { type Files, json, parsed, readFolder, sourceOf } from "../support/sources";
 
 const STORIES = readFolder(repository("packages/cli/models/stories260K"));
+const PYTORCH = readFolder(fixture("goldens/tiny/llama-gqa-bin"));
 const LLAMA3 = readFolder(fixture("goldens/tiny/llama-llama3"));
 
 /** The error of loading, which inspect must report as the reason; the source must be closed by both. */
 async function refused(files: Files, options: object = {}): Promise<Error> {
   const source = sourceOf(files);
-  const error = await load(source, options).then(
+  const error = await loadDecoder(source, options).then(
     (model) => {
       model.dispose();
       return new Error("it loaded");
@@ -38,7 +39,8 @@ function withConfig(files: Files, changes: Record<string, unknown>): Files {
 }
 
 describe("config.json", () => {
-  const cases: [changes: Record<string, unknown>, kind: new (...args: never[]) => Error, message: RegExp][] = [
+    [{ model_type: "mamba" }, UnsupportedModelError, /config.json: .*"model_type".*"mamba".*supported: albert, .*llama/],
+    [{ model_type: "bert" }, UnsupportedModelError, /config.json: .*"architectures".*LlamaForCausalLM.*supported: BertModel/],
     [{ model_type: "bert" }, UnsupportedModelError, /config.json: .*"model_type".*"bert".*supported: llama/],
     [{ model_type: "__proto__" }, UnsupportedModelError, /model_type/],
     [{ model_type: 7 }, ModelFileError, /"model_type": expected a string, got 7/],
@@ -117,7 +119,7 @@ describe("config.json", () => {
 
   test("keys that LLaMA's own code never reads change nothing", async () => {
     const files = withConfig(LLAMA3, { is_llama_config: true, rope_interleaved: false, _name_or_path: "x" });
-    await using model = await load(sourceOf(files));
+    await using model = await loadDecoder(sourceOf(files));
     expect(model.architecture).toBe("llama");
   });
 });
@@ -164,8 +166,8 @@ describe("tensors", () => {
       { name: "lm_head.weight", shape: [512, 64], data: embedding?.data as Float32Array },
     ];
     const files = { ...STORIES, "model.safetensors": writeSafetensors([...tensors, ...leftovers]) };
-    await using model = await load(sourceOf(files));
-    await using plain = await load(sourceOf(STORIES));
+    await using model = await loadDecoder(sourceOf(files));
+    await using plain = await loadDecoder(sourceOf(STORIES));
     expect(model.run([1, 2, 3]).logits.data).toEqual(plain.run([1, 2, 3]).logits.data);
   });
 
@@ -181,7 +183,79 @@ describe("tensors", () => {
   test("a source without sizes notices when it reads, and says which file", async () => {
     const files = { ...STORIES, "model.safetensors": STORIES["model.safetensors"].slice(0, 900_000) };
     const { size: _, ...source } = sourceOf(files);
-    await expect(load(source)).rejects.toThrow(/^model.safetensors: /);
+    await expect(loadDecoder(source)).rejects.toThrow(/^model.safetensors: /);
+  });
+});
+
+describe("pytorch_model.bin", () => {
+  const BIN = "pytorch_model.bin";
+  const OLD = new Uint8Array(readFileSync(fixture("pytorch/before-1.6.bin")));
+  const TWIN = readFolder(fixture("goldens/tiny/llama-gqa"));
+  const logits = async (files: Files, options = {}) => {
+    await using model = await load(sourceOf(files), options);
+    return model.run([1, 2, 3]).logits.data;
+  };
+  const moved = (name: string): Files => {
+    const { [BIN]: bin, ...rest } = PYTORCH;
+    return { ...rest, [name]: bin };
+  };
+
+  test("gives the bits that the same weights give as safetensors, by any name", async () => {
+    const expected = await logits(TWIN);
+    expect(await logits(PYTORCH)).toEqual(expected);
+    expect(await logits(moved("weights.bin"), { file: "weights.bin" })).toEqual(expected);
+    expect((await inspect(sourceOf(PYTORCH))).format).toBe("pytorch");
+  });
+
+  test("goes after safetensors, and before an index; an index finds its shards", async () => {
+    const bad = new TextEncoder().encode("bad");
+    const index = "pytorch_model.bin.index.json";
+    const expected = await logits(TWIN);
+    expect(await logits({ ...TWIN, [BIN]: bad, [index]: bad })).toEqual(expected);
+    expect(await logits({ ...PYTORCH, [index]: bad, "other.safetensors": bad })).toEqual(expected);
+    const names = [...readExpected(fixture("goldens/tiny/llama-gqa/model.safetensors")).keys(), "lm_head.weight"];
+    const map = json({ weight_map: Object.fromEntries(names.map((name) => [name, "shard.bin"])) });
+    expect(await logits({ ...moved("shard.bin"), [index]: map })).toEqual(expected);
+    expect(await logits({ ...moved("shard.bin"), [index]: map }, { file: index })).toEqual(expected);
+    const { "shard.bin": _, ...missing } = moved("shard.bin");
+    expect((await refused({ ...missing, [index]: map })).message).toMatch(/its shard "shard.bin" is missing/);
+  });
+
+  test("that names what could run is refused by that name", async () => {
+    const text = new TextDecoder("latin1").decode(PYTORCH[BIN]);
+    const at = text.indexOf("ccollections\nOrderedDict\n");
+    expect(at).toBeGreaterThan(0);
+    const hostile = PYTORCH[BIN].slice();
+    hostile.set(new TextEncoder().encode("csubprocess\ncheck_output\n"), at);
+    const error = await refused({ ...PYTORCH, [BIN]: hostile });
+    expect(error).toBeInstanceOf(UnsupportedModelError);
+    expect(error.message).toMatch(/^pytorch_model.bin: the Python name "subprocess.check_output" is not supported/);
+    expect(error.message).toMatch(/nothing was run/);
+  });
+
+  test("of an older PyTorch is refused with what to do, in its place and by any name", async () => {
+    for (const [files, options] of [
+      [{ ...PYTORCH, [BIN]: OLD }, {}],
+      [{ ...PYTORCH, "x.bin": OLD }, { file: "x.bin" }],
+    ] as [Files, object][]) {
+      const error = await refused(files, options);
+      expect(error).toBeInstanceOf(UnsupportedModelError);
+      expect(error.message).toMatch(/\.bin: file format "torch.save before PyTorch 1.6".*save it anew, in Python/);
+    }
+  });
+
+  test("cut short anywhere", async () => {
+    const whole = PYTORCH[BIN];
+    for (const length of [0, 3, 100, 3000, 60_000, whole.length - 1]) {
+      const error = await refused({ ...PYTORCH, [BIN]: whole.slice(0, length) });
+      expect(error).toBeInstanceOf(ModelFileError);
+      expect(error.message).toContain(BIN);
+    }
+  });
+
+  test("without its config", async () => {
+    const error = await refused({ "x.bin": PYTORCH[BIN] });
+    expect(error.message).toMatch(/^x.bin: these weights need the config.json/);
   });
 });
 
@@ -203,7 +277,7 @@ describe("tokenizers", () => {
   test("one that is not supported leaves a model that takes ids, and says why it takes no text", async () => {
     const tokenizer = parsed(STORIES["tokenizer.json"]) as { model: { type: string } };
     tokenizer.model.type = "CharLevel";
-    await using model = await load(sourceOf({ ...STORIES, "tokenizer.json": json(tokenizer) }));
+    await using model = await loadDecoder(sourceOf({ ...STORIES, "tokenizer.json": json(tokenizer) }));
     expect(model.tokenizer).toBeNull();
     expect(() => model.generate("Once")).toThrow(/CharLevel.*pass ids instead/);
     expect(() => model.generate([1], { stop: ["x"] })).toThrow(/stop strings/);
@@ -223,7 +297,7 @@ describe("folders and files", () => {
     [
       { "config.json": json({ model_type: "llama" }) },
       {},
-      /neither model.safetensors nor model.safetensors.index.json/,
+      /neither model.safetensors nor model.safetensors.index.json nor pytorch_model.bin nor pytorch_model.bin.index/,
     ],
     [STORIES, { file: "other.gguf" }, /other.gguf: there is no such file/],
     [STORIES, { file: "../config.json" }, /\.\.\/config.json/],
@@ -238,14 +312,14 @@ describe("folders and files", () => {
     const folder = mkdtempSync(join(tmpdir(), "qkv-loop-"));
     for (const name of ["config.json", "model.gguf"]) symlinkSync(name, join(folder, name));
     for (const path of [folder, join(folder, "model.gguf")]) {
-      await expect(load(path)).rejects.toThrow(/ELOOP/);
-      await expect(load(path)).rejects.toBeInstanceOf(ModelFileError);
+      await expect(loadDecoder(path)).rejects.toThrow(/ELOOP/);
+      await expect(loadDecoder(path)).rejects.toBeInstanceOf(ModelFileError);
     }
     rmSync(folder, { recursive: true });
   });
 
   test("a path where nothing is", async () => {
-    await expect(load("/nowhere/at/all")).rejects.toThrow(ModelFileError);
+    await expect(loadDecoder("/nowhere/at/all")).rejects.toThrow(ModelFileError);
     await expect(inspect("/nowhere/at/all")).rejects.toThrow(ModelFileError);
   });
 
@@ -274,7 +348,7 @@ describe("folders and files", () => {
         return files[path]?.slice(start, end) ?? null;
       },
     };
-    await expect(load(claims)).rejects.toThrow(/weights need 27466 MiB more.*limited to (4096|16384) MiB/);
+    await expect(loadDecoder(claims)).rejects.toThrow(/weights need 27466 MiB more.*limited to (4096|16384) MiB/);
     expect(reads.some((read) => read === `model.safetensors ${head.length}`)).toBe(false);
   });
 });

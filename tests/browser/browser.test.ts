@@ -2,7 +2,7 @@
 
 import { readFileSync } from "node:fs";
 import type { Browser, Page } from "playwright-core";
-import { load } from "qkv";
+import { loadDecoder } from "qkv";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { CommittedFingerprint } from "../support/fingerprint";
 import { fixture, readJson, repository } from "../support/fixtures";
@@ -154,7 +154,7 @@ describe.skipIf(missing !== null)(`in a browser${missing === null ? "" : ` (${mi
 
   describe("gives the bits, ids and text of Node", () => {
     test.each(CASES)("%s", async (_, serving, where, model, options) => {
-      const expected: Outcome = await examine(await load(ON_DISK[model.path], asLoadOptions(options)));
+      const expected: Outcome = await examine(await loadDecoder(ON_DISK[model.path], asLoadOptions(options)));
       expect(expected.greedyText).toBe(TEXT);
       expect(expected.timersFired).toBe(true);
       expect(await answer(serving, { where, model, options })).toEqual(expected);
@@ -169,7 +169,7 @@ describe.skipIf(missing !== null)(`in a browser${missing === null ? "" : ` (${mi
   describe("says as clearly as Node what is wrong with", () => {
     test.each(ERRORS)("%s", async (_, model, options, error) => {
       const source = await open(servers.plain.url, model);
-      const inNode = await load(source, asLoadOptions(options)).then(() => "loaded", errorText);
+      const inNode = await loadDecoder(source, asLoadOptions(options)).then(() => "loaded", errorText);
       expect(inNode).toMatch(error);
       expect(await answer("plain", { where: "page", model, options })).toEqual({ error: inNode });
     });

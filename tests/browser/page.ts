@@ -1,6 +1,6 @@
 /** The bundle's entry: what an application does with the library in a browser. Runs in a page, and in a worker of it. */
 
-import { load } from "qkv";
+import { loadDecoder } from "qkv";
 import { opFingerprint } from "../support/op-fingerprint";
 import { asLoadOptions, errorText, examine, type Job, type Outcome, open } from "./job";
 
@@ -17,7 +17,7 @@ declare global {
 async function runHere(job: Job): Promise<Answer> {
   // Only what `load` throws is an answer; anything later is a failure of the test.
   const model = await open(location.origin, job.model)
-    .then((source) => load(source, asLoadOptions(job.options)))
+    .then((source) => loadDecoder(source, asLoadOptions(job.options)))
     .catch(errorText);
   return typeof model === "string" ? { error: model } : examine(model);
 }

@@ -1,7 +1,7 @@
 /** Every LLaMA variant against Hugging Face transformers: taps, padded batches, long inputs, loss, greedy text. */
 
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { type Decoder, type FileSource, UnsupportedModelError, writeSafetensors } from "@qkv/models";
+import { type Decoder, type FileSource, writeSafetensors } from "@qkv/models";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { expectClose, type Float32Error, tolerance } from "../support/compare";
 import { fixture, readJson } from "../support/fixtures";
@@ -32,7 +32,7 @@ interface Golden {
 }
 
 const TINY = fixture("goldens/tiny");
-const VARIANTS = readdirSync(TINY).filter((name) => name.startsWith("llama-") && name !== "llama-gqa-bin");
+const VARIANTS = readdirSync(TINY).filter((name) => name.startsWith("llama-"));
 /** Smallest gap between the best two logits at which an id must agree: float32 noise is far below. */
 const DECIDED = 1e-4;
 
@@ -93,7 +93,7 @@ function closeTo(model: Decoder, golden: Golden, expected: Map<string, Expected>
 }
 
 test("there are variants to test", () => {
-  expect(VARIANTS.length).toBeGreaterThanOrEqual(12);
+  expect(VARIANTS.length).toBeGreaterThanOrEqual(13);
 });
 
 describe.each(VARIANTS.flatMap((name) => [[name, "config.json"] as const, [name, "config.v4.json"] as const]))(
@@ -166,10 +166,4 @@ test("longrope, by way of a Phi-3: short and long table, every tap", async () =>
   await using model = await load(phi3AsLlama(folder));
   expect(Object.keys(golden.cases)).toContain("long");
   for (const name of Object.keys(golden.cases)) closeTo(model, golden, expected, name);
-});
-
-test("pytorch_model.bin is named as what it is, with what to do", async () => {
-  const error = await load(`${TINY}/llama-gqa-bin`).catch((error: unknown) => error);
-  expect(error).toBeInstanceOf(UnsupportedModelError);
-  expect(String(error)).toMatch(/pytorch_model\.bin.*safetensors/);
 });

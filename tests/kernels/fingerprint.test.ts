@@ -6,7 +6,7 @@
 
 import { writeFileSync } from "node:fs";
 import { setLeastSharedWork } from "@qkv/core";
-import { load } from "@qkv/models";
+import { loadDecoder } from "@qkv/models";
 import { afterAll, expect, test } from "vitest";
 import { type CommittedFingerprint, fingerprint } from "../support/fingerprint";
 import { fixture, readJson, repository } from "../support/fixtures";
@@ -16,7 +16,7 @@ const PATH = fixture("fingerprint.json");
 const STORIES = repository("packages/cli/models/stories260K");
 
 if (process.env.QKV_UPDATE_FINGERPRINT === "1") {
-  await using model = await load(STORIES, { threads: 1 });
+  await using model = await loadDecoder(STORIES, { threads: 1 });
   const committed: CommittedFingerprint = { stories260K: await fingerprint(model), ops: await opFingerprint() };
   writeFileSync(PATH, `${JSON.stringify(committed, null, 2)}\n`);
 }
@@ -27,7 +27,7 @@ afterAll(() => setLeastSharedWork(60_000));
 
 test.each([1, 2, 3])("the embedded model on %i threads", async (threads) => {
   setLeastSharedWork(0);
-  await using model = await load(STORIES, { threads });
+  await using model = await loadDecoder(STORIES, { threads });
   expect(model.kernels).toMatchObject({ kernels: "wasm", threads });
   expect(await fingerprint(model)).toEqual(committed.stories260K);
 });
@@ -37,6 +37,6 @@ test("every op, and every dtype", async () => {
 });
 
 test("the embedded model with turbo", async () => {
-  await using model = await load(STORIES, { turbo: true });
+  await using model = await loadDecoder(STORIES, { turbo: true });
   expect(await fingerprint(model)).toEqual(committed.stories260K);
 });

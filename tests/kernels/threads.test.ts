@@ -5,7 +5,7 @@ import { once } from "node:events";
 import { promisify } from "node:util";
 import { Worker } from "node:worker_threads";
 import { setLeastSharedWork, ThreadError } from "@qkv/core";
-import { load } from "@qkv/models";
+import { loadDecoder } from "@qkv/models";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { bytesOf, place } from "../ops/case";
 import { Random } from "../ops/random";
@@ -54,8 +54,8 @@ describe("a matmul", () => {
 describe("models", () => {
   test("two that generate at once, on the same workers, tell what each tells alone", async () => {
     const options = { maxNewTokens: 60, stopIds: [] };
-    await using first = await load(STORIES, { threads: 2 });
-    await using second = await load(STORIES, { threads: 3 });
+    await using first = await loadDecoder(STORIES, { threads: 2 });
+    await using second = await loadDecoder(STORIES, { threads: 3 });
     expect([first.kernels.threads, second.kernels.threads]).toEqual([2, 3]);
     const alone = await first.generate("Once upon a time", options).result();
     const other = await second.generate("The dog", options).result();
@@ -69,7 +69,7 @@ describe("models", () => {
 
   test("two that load at once share the workers, each with a number of its own", async () => {
     const { result: models, workers } = await workersOf(() =>
-      Promise.all([load(STORIES, { threads: 3 }), load(STORIES, { threads: 2 })]),
+      Promise.all([loadDecoder(STORIES, { threads: 3 }), loadDecoder(STORIES, { threads: 2 })]),
     );
     expect(workers).toHaveLength(2);
     const [first, second] = models.map((model) => model.run([1, 403, 407]).logits.data);
@@ -93,7 +93,7 @@ describe("models", () => {
   });
 
   test("a worker that dies is an error of the next pass, and of nobody else; who loads anew gets workers that live", async () => {
-    const { result: model, workers } = await workersOf(() => load(STORIES, { threads: 2 }));
+    const { result: model, workers } = await workersOf(() => loadDecoder(STORIES, { threads: 2 }));
     expect(workers).toHaveLength(1);
     expect(model.run([1]).logits.shape).toEqual([1, 512]);
     await workers[0].terminate();
@@ -101,14 +101,14 @@ describe("models", () => {
     await expect(model.generate([1], { maxNewTokens: 3 }).result()).rejects.toThrow(
       /worker thread ended.*load the model anew/,
     );
-    await using again = await load(STORIES, { threads: 2 });
+    await using again = await loadDecoder(STORIES, { threads: 2 });
     expect(again.run([1]).logits.shape).toEqual([1, 512]);
     model.dispose();
     expect(again.run([1, 2]).logits.shape).toEqual([2, 512]);
   });
 
   test("dispose of the last model ends the workers", async () => {
-    const { result: model, workers } = await workersOf(() => load(STORIES, { threads: 3 }));
+    const { result: model, workers } = await workersOf(() => loadDecoder(STORIES, { threads: 3 }));
     expect(workers).toHaveLength(2);
     const ended = Promise.all(workers.map((worker) => once(worker, "exit")));
     model.dispose();
@@ -117,8 +117,8 @@ describe("models", () => {
 
   test("a process ends although a model with workers was never disposed", async () => {
     const script = `
-      import { load } from "@qkv/models";
-      const model = await load(${JSON.stringify(STORIES)}, { threads: 2 });
+      import { loadDecoder } from "@qkv/models";
+      const model = await loadDecoder(${JSON.stringify(STORIES)}, { threads: 2 });
       const { text } = await model.generate("Once upon a time", { maxNewTokens: 5 }).result();
       console.log(model.kernels.threads, text);
     `;

@@ -1,7 +1,14 @@
 /** `load`, on the kernels that this run of the tests is about. */
 
 import { setLeastSharedWork } from "@qkv/core";
-import { type Decoder, type LoadOptions, load as loadModel, type SourceLike } from "@qkv/models";
+import {
+  type Decoder,
+  type Encoder,
+  type LoadOptions,
+  loadDecoder,
+  loadEncoder as loadAnyEncoder,
+  type SourceLike,
+} from "@qkv/models";
 
 const CHOICES: Readonly<Record<string, LoadOptions>> = {
   default: {},
@@ -23,5 +30,9 @@ if (TEST_KERNELS.threads === 2) setLeastSharedWork(0);
 
 export function load(source: SourceLike, options: LoadOptions = {}): Promise<Decoder> {
   // An option that a test gives is what it is about.
-  return loadModel(source, { ...TEST_KERNELS, ...options });
+  return loadDecoder(source, { ...TEST_KERNELS, ...options });
+}
+
+export function loadEncoder(source: SourceLike, options: LoadOptions = {}): Promise<Encoder> {
+  return loadAnyEncoder(source, { ...TEST_KERNELS, ...options });
 }

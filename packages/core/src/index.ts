@@ -41,7 +41,7 @@ export { attentionMask, BIDIRECTIONAL, CAUSAL, type Mask, type MaskOptions, visi
 export { ReferenceKernels } from "./kernels/reference/reference-kernels";
 export { type Address, Arena, type ArenaMark, type ArenaOptions, OutOfMemoryError } from "./memory/arena";
 export { KvCache, type KvCacheShape } from "./nn/kv-cache";
-export type { Linear, RmsNorm } from "./nn/layers";
+export type { LayerNorm, Linear, RmsNorm } from "./nn/layers";
 export {
   alibiBias,
   alibiSlopes,

@@ -4,7 +4,6 @@ export { ChatTemplateError } from "./chat/errors";
 export { loadChatTemplate } from "./chat/load";
 export { type ChatMessage, type ChatOptions, ChatTemplate } from "./chat/template";
 export { type ApplyChatTemplateOptions, ChatTemplates } from "./chat/templates";
-export { summarizeTaps, type Tensor } from "./decoder/capture";
 export {
   Decoder,
   type LossResult,
@@ -12,6 +11,42 @@ export {
   type RunOptions,
   type RunResult,
 } from "./decoder/decoder";
+export {
+  type CalibrationRanges,
+  calibrationRanges,
+  type EmbeddingPrecision,
+  type QuantizedEmbedding,
+  type QuantizeEmbeddingOptions,
+  quantizeEmbedding,
+} from "./embeddings/quantize";
+export { type SearchHit, type SearchOptions, search, VectorIndex, type VectorIndexOptions } from "./embeddings/search";
+export {
+  cosineSimilarity,
+  hammingDistance,
+  hammingSimilarity,
+  type SimilarityMetric,
+  similarity,
+  type Vector,
+} from "./embeddings/similarity";
+export type { EncoderConfig } from "./encoder/config";
+export {
+  Encoder,
+  type EncoderResult,
+  type EncoderRunBatchOptions,
+  type EncoderRunOneOptions,
+  type EncoderRunOptions,
+} from "./encoder/encoder";
+export type { HeadName } from "./encoder/heads";
+export type { OutputName } from "./encoder/outputs";
+export {
+  type PaddedBatch,
+  type PaddedBatchesOptions,
+  packByTokens,
+  paddedBatches,
+  restoreOrder,
+} from "./encoder/padded-batches";
+export type { PaddedInput } from "./encoder/padded-input";
+export type { SpanPrediction } from "./encoder/span-boundary";
 export { ModelFileError, UnsupportedModelError } from "./errors";
 export type { SourceLike } from "./files/open";
 export type { FileSource } from "./files/source";
@@ -39,7 +74,35 @@ export {
 } from "./generate/sampling";
 export type { KernelOptions, KernelReport } from "./kernels";
 export type { LlamaConfig } from "./llama/llama";
-export { type Inspection, inspect, type LoadOptions, load } from "./load";
+export {
+  type Inspection,
+  inspect,
+  type LoadOptions,
+  load,
+  loadDecoder,
+  loadEncoder,
+  type Model,
+} from "./load";
+export {
+  accuracy,
+  type ClassificationScores,
+  classificationScores,
+  type Label,
+  multiLabelScores,
+} from "./metrics/classification";
+export { pearson, spearman } from "./metrics/correlation";
+export type { LabelScores, PrecisionRecallF1 } from "./metrics/counts";
+export { spanScores, type TagScheme, type TagSchemeOptions, type TagSpan, tagSpans } from "./metrics/spans";
+export {
+  answerF1,
+  bestNoAnswerThreshold,
+  exactMatch,
+  type NoAnswerExample,
+  type SquadMeans,
+  type SquadScores,
+  squadScores,
+} from "./metrics/squad";
 export { loadTokenizer } from "./model-files";
 export type { ModelConfig } from "./registry";
+export { summarizeTaps, type Tensor } from "./taps/capture";
 export type { LoadProgress, WeightDtype } from "./weights/weights";

@@ -1,9 +1,10 @@
 /** `load` and `inspect`: from files to a model that runs, or to a description of one. */
 
-import { checkInteger, checkOptions, type Kernels, OutOfMemoryError } from "@qkv/core";
+import { checkInteger, checkOptions, OutOfMemoryError } from "@qkv/core";
 import { Tokenizer, TokenizerFileError } from "@qkv/tokenize";
 import { Decoder, MAX_CONTEXT } from "./decoder/decoder";
-import type { DecoderNetwork } from "./decoder/network";
+import { layOutSentences } from "./embeddings/sentence-files";
+import { Encoder } from "./encoder/encoder";
 import { ModelFileError, UnsupportedModelError } from "./errors";
 import { type OpenedSource, openSource, type SourceLike } from "./files/open";
 import type { WeightFormat } from "./formats/detect";
@@ -13,6 +14,9 @@ import { identifyModel, type ModelFiles } from "./model-files";
 import type { ModelConfig } from "./registry";
 import { type LoadProgress, WEIGHT_DTYPES, type WeightDtype, Weights } from "./weights/weights";
 
+/** What `load` gives: `kind` says which. */
+export type Model = Decoder | Encoder;
+
 /** Options of `load`. */
 export interface LoadOptions extends KernelOptions {
   /** Which file of a source with several, relative to it. */
@@ -20,19 +24,31 @@ export interface LoadOptions extends KernelOptions {
   /** A tokenizer to use in place of the model's own: a path on disk, or one that is open already. */
   readonly tokenizer?: string | Tokenizer;
   /**
-   * Most positions of a prompt, which the key/value cache is made for. If left out, what the model was made for, at
-   * most 4096. More than the model was made for is allowed, as in PyTorch; expect nonsense.
+   * Of a decoder, most positions of a prompt, which the key/value cache is made for. If left out, what the model was made
+   * for, at most 4096. More than the model was made for is allowed, as in PyTorch; expect nonsense.
+   * Of an encoder, most tokens of a text, which longer ones are cut to. If left out, what the model was made for; more
+   * has no positions.
    */
   readonly contextLength?: number;
   /** In which dtype weights lie in memory; `auto`, as the file has them, if left out. */
   readonly dtype?: WeightDtype;
+  /** SpanBERT's span boundary head, which is published as a file beside the model: its safetensors, relative to the model. */
+  readonly spanBoundaryHead?: string;
   /** Calls loading off. */
   readonly signal?: AbortSignal;
   /** Told about the weights as they come. */
   readonly onProgress?: (progress: LoadProgress) => void;
 }
 
-const INSPECT_OPTIONS = ["file", "tokenizer", "contextLength", "dtype", "signal", ...KERNEL_OPTIONS] as const;
+const INSPECT_OPTIONS = [
+  "file",
+  "tokenizer",
+  "contextLength",
+  "dtype",
+  "spanBoundaryHead",
+  "signal",
+  ...KERNEL_OPTIONS,
+] as const;
 const LOAD_OPTIONS: readonly (keyof LoadOptions)[] = [...INSPECT_OPTIONS, "onProgress"];
 
 /** Contexts of 100,000 positions and more are for those who ask: their caches outgrow the weights. */
@@ -49,9 +65,43 @@ const DEFAULT_CONTEXT = 4096;
  * const model = await load("packages/cli/models/stories260K");
  * const { text } = await model.generate("Once upon a time", { maxNewTokens: 20 }).result();
  */
-export async function load(source: SourceLike, options: LoadOptions = {}): Promise<Decoder> {
-  checkOptions("load", options, LOAD_OPTIONS);
-  const { contextLength, signal, onProgress } = options;
+export async function load(source: SourceLike, options: LoadOptions = {}): Promise<Model> {
+  return loadAs("load", source, options, (model) => model);
+}
+
+/**
+ * As `load`, for decoders: models that generate.
+ *
+ * @throws as `load`; TypeError for a model that is none
+ * @example
+ * const model = await loadDecoder("packages/cli/models/stories260K");
+ * const { text } = await model.generate("Once upon a time", { maxNewTokens: 20 }).result();
+ */
+export async function loadDecoder(source: SourceLike, options: LoadOptions = {}): Promise<Decoder> {
+  return loadAs("loadDecoder", source, options, (model) => (model.kind === "decoder" ? model : null));
+}
+
+/**
+ * As `load`, for encoders: models that embed, classify and fill gaps.
+ *
+ * @throws as `load`; TypeError for a model that is none
+ * @example
+ * const model = await loadEncoder("./all-MiniLM-L6-v2");
+ * const [vector] = await model.embed(["a text"]);
+ */
+export async function loadEncoder(source: SourceLike, options: LoadOptions = {}): Promise<Encoder> {
+  return loadAs("loadEncoder", source, options, (model) => (model.kind === "encoder" ? model : null));
+}
+
+/** @param as the model as what was asked for; null where it is something else */
+async function loadAs<M extends Model>(
+  call: string,
+  source: SourceLike,
+  options: LoadOptions,
+  as: (model: Model) => M | null,
+): Promise<M> {
+  checkOptions(call, options, LOAD_OPTIONS);
+  const { signal, onProgress } = options;
   if (onProgress !== undefined && typeof onProgress !== "function")
     throw new TypeError("onProgress: expected a function");
   checkCommonOptions(options);
@@ -60,27 +110,19 @@ export async function load(source: SourceLike, options: LoadOptions = {}): Promi
   let owner: ModelKernels | null = null;
   try {
     const files = await (await identifyModel(opened, options)).parse();
-    const { made, result } = await kernelsFor(options, (made) => {
-      const { weights, network } = layOut(files, made.kernels, options.dtype);
-      const decoder = new Decoder({
-        architecture: files.architecture,
-        config: files.model.config,
-        network,
-        kernels: made,
-        tokenizer: files.tokenizer,
-        tokenizerProblem: files.tokenizerProblem,
-        chat: files.chat,
-        endIds: files.endIds.filter((id) => id < network.vocabSize),
-        contextLength: contextLength ?? Math.min(network.maxPositions, DEFAULT_CONTEXT),
-      });
-      return { weights, decoder };
-    });
+    const { made, result } = await kernelsFor(options, (made) => layOut(files, made, options));
     owner = made;
+    const wanted = as(result.model);
+    if (wanted === null) {
+      const { kind, architecture } = result.model;
+      throw new TypeError(`${call}: ${opened.files.name || "the model"} is an ${architecture}, which is an ${kind}`);
+    }
     made.kernels.arena.commit(); // all of it, before the first weight is read
-    // Both to their end, even if one fails: what has started must be given back.
-    const [started, read] = await Promise.allSettled([made.start(), result.weights.read({ signal, onProgress })]);
+    // All to their end, even if one fails: what has started must be given back.
+    const reading = readAll(result.weights, { signal, onProgress });
+    const [started, read] = await Promise.allSettled([made.start(), reading]);
     for (const outcome of [read, started]) if (outcome.status === "rejected") throw outcome.reason;
-    return result.decoder;
+    return wanted;
   } catch (error) {
     owner?.dispose();
     throw error;
@@ -90,10 +132,12 @@ export async function load(source: SourceLike, options: LoadOptions = {}): Promi
 }
 
 function checkCommonOptions(options: LoadOptions): void {
-  const { contextLength, dtype } = options;
+  const { contextLength, dtype, spanBoundaryHead } = options;
   if (contextLength !== undefined) checkInteger("contextLength", contextLength, 1, MAX_CONTEXT);
   if (dtype !== undefined && !WEIGHT_DTYPES.includes(dtype))
     throw new RangeError(`dtype: expected one of ${WEIGHT_DTYPES.join(", ")}, got ${String(dtype)}`);
+  if (spanBoundaryHead !== undefined && typeof spanBoundaryHead !== "string")
+    throw new TypeError(`spanBoundaryHead: expected a file's name, got ${String(spanBoundaryHead)}`);
   checkKernelOptions(options);
   checkChoiceOfFiles(options);
   checkSignal(options.signal);
@@ -117,22 +161,65 @@ function checkSignal(signal: AbortSignal | undefined): void {
   }
 }
 
+/** A model that is laid out, and the weights that it waits for. */
+interface LaidOut {
+  readonly model: Model;
+  readonly weights: readonly Weights[];
+}
+
 /** Lays a model out in the kernels' memory, without reading its weights. */
-function layOut(
-  files: ModelFiles,
-  kernels: Kernels,
-  dtype: WeightDtype = "auto",
-): { weights: Weights; network: DecoderNetwork } {
-  const { checkpoint, model, tokenizer } = files;
+function layOut(files: ModelFiles, made: ModelKernels, { contextLength, dtype = "auto" }: LoadOptions): LaidOut {
+  const { kernels } = made;
+  const { architecture, checkpoint, model, tokenizer, tokenizerProblem } = files;
   const weights = Weights.of(checkpoint, kernels, dtype);
-  const network = model.create(weights, kernels);
-  if (tokenizer !== null && tokenizer.vocabSize > network.vocabSize) {
-    throw new ModelFileError(
-      `the tokenizer has ${tokenizer.vocabSize} tokens, and the embedding only ${network.vocabSize} rows`,
-      { file: checkpoint.file },
-    );
+  const common = { architecture, kernels: made, tokenizer, tokenizerProblem };
+  if (model.kind === "decoder") {
+    const network = model.create(weights, kernels);
+    checkVocabulary(files, network.vocabSize);
+    const decoder = new Decoder({
+      ...common,
+      config: model.config,
+      network,
+      chat: files.chat,
+      endIds: files.endIds.filter((id) => id < network.vocabSize),
+      contextLength: contextLength ?? Math.min(network.maxPositions, DEFAULT_CONTEXT),
+    });
+    return { model: decoder, weights: [weights] };
   }
-  return { weights, network };
+  const network = model.create(weights, kernels);
+  checkVocabulary(files, network.vocabSize);
+  if (contextLength !== undefined) checkInteger("contextLength", contextLength, 1, network.maxPositions);
+  const sentence = layOutSentences(files.sentence, kernels, network.hiddenSize, dtype);
+  const encoder = new Encoder({
+    ...common,
+    config: model.config,
+    network,
+    sentence: sentence.settings,
+    contextLength: contextLength ?? network.maxPositions,
+  });
+  return { model: encoder, weights: [weights, ...sentence.weights] };
+}
+
+function checkVocabulary({ tokenizer, checkpoint }: ModelFiles, vocabSize: number): void {
+  if (tokenizer === null || tokenizer.vocabSize <= vocabSize) return;
+  throw new ModelFileError(
+    `the tokenizer has ${tokenizer.vocabSize} tokens, and the embedding only ${vocabSize} rows`,
+    { file: checkpoint.file },
+  );
+}
+
+/** Brings the numbers of several checkpoints, one after the other, as one progress. */
+async function readAll(
+  all: readonly Weights[],
+  { signal, onProgress }: Parameters<Weights["read"]>[0] & object,
+): Promise<void> {
+  const totalBytes = all.reduce((sum, { fileBytes }) => sum + fileBytes, 0);
+  let before = 0;
+  for (const weights of all) {
+    const report = ({ loadedBytes }: LoadProgress) => onProgress?.({ loadedBytes: before + loadedBytes, totalBytes });
+    await weights.read({ signal, onProgress: report });
+    before += weights.fileBytes;
+  }
 }
 
 /** What `inspect` tells. */
@@ -197,12 +284,9 @@ export async function inspect(source: SourceLike, options: Omit<LoadOptions, "on
           : { kind: tokenizer.kind, vocabSize: tokenizer.vocabSize },
     };
     // Without turbo: to look at a model is no reason to set flags for the process.
-    const { made, result } = await kernelsFor({ ...options, turbo: false }, ({ kernels }) => {
-      const { network } = layOut(files, kernels, options.dtype);
-      const contextLength = options.contextLength ?? Math.min(network.maxPositions, DEFAULT_CONTEXT);
-      network.createCache(contextLength);
-      network.createScratch();
-      return { memory: kernels.arena.report(), contextLength };
+    const { made, result } = await kernelsFor({ ...options, turbo: false }, (made) => {
+      const { model } = layOut(files, made, options);
+      return { memory: made.kernels.arena.report(), contextLength: model.contextLength };
     });
     made.dispose();
     return { ...found, ...result, runs: true };

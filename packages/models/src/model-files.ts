@@ -4,6 +4,7 @@ import { checkOptions } from "@qkv/core";
 import { Tokenizer } from "@qkv/tokenize";
 import { type FoundChatTemplates, findChatTemplates, folderChatTemplates, ggufChatTemplates } from "./chat/files";
 import { JsonConfig } from "./config/json-config";
+import { readSentenceFiles, type SentenceFiles } from "./embeddings/sentence-files";
 import { ModelFileError } from "./errors";
 import type { CheckedSource } from "./files/checked";
 import { parseJson } from "./files/json";
@@ -11,6 +12,7 @@ import { type OpenedSource, openSource, type SourceLike } from "./files/open";
 import { detectFormat, type WeightFormat } from "./formats/detect";
 import { type Gguf, openGguf } from "./formats/gguf";
 import { openLlama2c } from "./formats/llama2c";
+import { openPytorch, PYTORCH_FILES, usualPytorch } from "./formats/pytorch";
 import { findSafetensors, openSafetensors, usualSafetensors } from "./formats/safetensors";
 import { ARCHITECTURES, type ParsedModel, readLlama2c } from "./registry";
 import {
@@ -50,12 +52,15 @@ export interface ModelFiles {
   readonly chat: FoundChatTemplates;
   /** Tokens that end a text. */
   readonly endIds: readonly number[];
+  /** How an encoder's states become embeddings; null where no file says it. */
+  readonly sentence: SentenceFiles | null;
 }
 
 /** Which files to take; see `LoadOptions`. */
 export interface FileChoice {
   readonly file?: string | undefined;
   readonly tokenizer?: string | Tokenizer | undefined;
+  readonly spanBoundaryHead?: string | undefined;
 }
 
 /**
@@ -74,6 +79,7 @@ export async function identifyModel(opened: OpenedSource, choice: FileChoice): P
       return identifyGguf(files, file, choice);
     case "llama2.c":
       return identifyLlama2c(files, file, choice);
+    case "pytorch":
     case "safetensors":
       return identifyFolder(files, folderOf(file), file, choice);
   }
@@ -115,27 +121,58 @@ async function identifyFolder(
   const json = new JsonConfig(parseJson(await files.readText(file, MAX_CONFIG_BYTES), { file }), file);
   const architecture = json.string("model_type");
   const path = weightFile ?? (await findWeights(files, folder));
-  const { tensors } = await openSafetensors(files, { path });
+  const { format, tensors } = await openWeights(files, path);
   const parse = async (): Promise<ModelFiles> => {
     const known = Object.keys(ARCHITECTURES);
     if (!known.includes(architecture)) throw json.unsupported("model_type", known);
     if (json.has("quantization_config")) throw json.unsupported("quantization_config", ["none"]);
-    const model = ARCHITECTURES[architecture].fromJson(json);
+    const head = await spanBoundaryTensors(files, folder, architecture, choice.spanBoundaryHead);
+    const named = new Map([...tensors, ...head]);
+    const model = ARCHITECTURES[architecture].fromJson(json, named);
     const endIds = await readEndIds(files, folder, json, ARCHITECTURES[architecture].defaultEndIds);
     const tokenizer = await readTokenizer(choice.tokenizer, null, () => folderTokenizer(files, folder));
     const chat = await findChatTemplates(() => folderChatTemplates(files, folder));
-    return { architecture, model, checkpoint: { files, file: path, tensors }, ...tokenizer, chat, endIds };
+    const checkpoint = { files, file: path, tensors: model.tensors ?? named };
+    const sentence = model.kind === "encoder" ? await readSentenceFiles(files, folder) : null;
+    return { architecture, model, checkpoint, ...tokenizer, chat, endIds, sentence };
   };
-  return { format: "safetensors", architecture, tensors, parse };
+  return { format, architecture, tensors, parse };
 }
 
-/** The folder's safetensors; one with PyTorch's pickle is told what to do before another file is guessed. */
+/** The folder's safetensors or PyTorch checkpoint, by the usual names in this order; else its only safetensors file. */
 async function findWeights(files: CheckedSource, folder: string): Promise<string> {
-  const usual = await usualSafetensors(files, folder);
-  if (usual !== null) return usual;
-  const pickle = `${folder}pytorch_model.bin`;
-  if (await files.exists(pickle)) await detectFormat(files, pickle); // which says that it is one
-  return findSafetensors(files, folder);
+  const usual = (await usualSafetensors(files, folder)) ?? (await usualPytorch(files, folder));
+  return usual ?? findSafetensors(files, folder, PYTORCH_FILES);
+}
+
+/** The tensors of a folder's weights: one file, by what is in it, or the shards of an index, by its name. */
+async function openWeights(
+  files: CheckedSource,
+  path: string,
+): Promise<{ readonly format: WeightFormat; readonly tensors: ReadonlyMap<string, CheckpointTensor> }> {
+  const isPytorch = path.endsWith(".json")
+    ? path.endsWith(".bin.index.json")
+    : !path.endsWith(".safetensors") && (await detectFormat(files, path)) === "pytorch";
+  if (isPytorch) return { format: "pytorch", ...(await openPytorch(files, path)) };
+  return { format: "safetensors", ...(await openSafetensors(files, { path })) };
+}
+
+/**
+ * SpanBERT's head, which its authors kept beside the model in the names of their code: as tensors of the model, under
+ * "sbo.".
+ */
+async function spanBoundaryTensors(
+  files: CheckedSource,
+  folder: string,
+  architecture: string,
+  file: string | undefined,
+): Promise<[string, CheckpointTensor][]> {
+  if (file === undefined) return [];
+  if (architecture !== "bert") {
+    throw new RangeError(`spanBoundaryHead: is for SpanBERT, whose model_type is "bert", not for "${architecture}"`);
+  }
+  const { tensors } = await openSafetensors(files, { path: folder + file });
+  return [...tensors].map(([name, tensor]) => [`sbo.${name}`, tensor]);
 }
 
 /** generation_config.json goes before config.json, and that before the architecture's default, as in transformers. */
@@ -167,7 +204,8 @@ async function identifyGguf(files: CheckedSource, file: string, choice: FileChoi
     const endIds = ["tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id"].flatMap((key) => json.tokenIds(key));
     const tensors = model.tensors ?? gguf.tensors;
     const chat = await findChatTemplates(async () => ggufChatTemplates(gguf, file));
-    return { architecture, model, checkpoint: { files, file, tensors }, ...tokenizer, chat, endIds };
+    const sentence = model.kind === "encoder" ? model.sentence : null;
+    return { architecture, model, checkpoint: { files, file, tensors }, ...tokenizer, chat, endIds, sentence };
   };
   return { format: "gguf", architecture, tensors: gguf.tensors, parse };
 }
@@ -193,7 +231,8 @@ async function identifyLlama2c(files: CheckedSource, file: string, choice: FileC
     // run.c stops at <s> (1), which separates the texts that such models were trained on; </s> is 2.
     const endIds = [1, 2].filter((id) => id < vocabSize);
     const chat = await findChatTemplates(async () => "llama2.c files hold none");
-    return { architecture: "llama", model, checkpoint: { files, file, tensors }, ...tokenizer, chat, endIds };
+    const checkpoint = { files, file, tensors };
+    return { architecture: "llama", model, checkpoint, ...tokenizer, chat, endIds, sentence: null };
   };
   return { format: "llama2.c", architecture: "llama", tensors: llama2c.tensors, parse };
 }

@@ -1,38 +1,70 @@
 /** The architectures that run. This list is the only one to edit when a model is added. */
 
 import type { Kernels } from "@qkv/core";
+import { createAlbert, parseAlbertConfig } from "./albert/albert";
+import { createBert, parseBertConfig } from "./bert/bert";
 import type { JsonConfig } from "./config/json-config";
 import type { DecoderNetwork } from "./decoder/network";
+import { createDistilBert, parseDistilBertConfig } from "./distilbert/distilbert";
+import { createElectra, parseElectraConfig } from "./electra/electra";
+import type { SentenceFiles } from "./embeddings/sentence-files";
+import type { EncoderConfig } from "./encoder/config";
+import type { EncoderNetwork } from "./encoder/network";
 import type { CheckedSource } from "./files/checked";
 import type { Gguf } from "./formats/gguf";
 import type { Llama2c } from "./formats/llama2c";
 import { readLlamaGguf } from "./llama/gguf";
 import { Llama, type LlamaConfig, parseLlamaConfig } from "./llama/llama";
 import { llamaOfLlama2c } from "./llama/llama2c";
+import { createModernBert, parseModernBertConfig } from "./modernbert/modernbert";
+import { createMpnet, parseMpnetConfig } from "./mpnet/mpnet";
+import { createRoberta, parseRobertaConfig, parseXlmRobertaConfig } from "./roberta/roberta";
+import { withoutOldNames } from "./weights/old-names";
 import type { CheckpointTensor, Weights } from "./weights/weights";
 
 /** The parsed config of a model that runs. */
-export type ModelConfig = LlamaConfig;
+export type ModelConfig = LlamaConfig | EncoderConfig;
 
 /** A config with the tensors that belong to it, under Hugging Face's names. */
-export interface ParsedModel {
-  /** Lays the model out; throws where the tensors do not fit the config. */
-  readonly create: (weights: Weights, kernels: Kernels) => DecoderNetwork;
-  readonly config: ModelConfig;
+export type ParsedModel = {
   /** Renamed tensors; null where the file has Hugging Face's names already. */
-  readonly tensors: ReadonlyMap<string, CheckpointTensor> | null;
-}
+  readonly tensors: Tensors | null;
+} & (
+  | {
+      readonly kind: "decoder";
+      readonly config: LlamaConfig;
+      /** Lays the model out; throws where the tensors do not fit the config. */
+      readonly create: (weights: Weights, kernels: Kernels) => DecoderNetwork;
+    }
+  | {
+      readonly kind: "encoder";
+      readonly config: EncoderConfig;
+      /** What the file itself says about embeddings, as GGUF files do; null where others say it. */
+      readonly sentence: SentenceFiles | null;
+      readonly create: (weights: Weights, kernels: Kernels) => EncoderNetwork;
+    }
+);
+
+type Tensors = ReadonlyMap<string, CheckpointTensor>;
 
 /** How an architecture is read from each kind of file that names it; null where it does not come as that. */
 interface Architecture {
   /** What ends a text where config.json has no `eos_token_id`: transformers' default. */
   readonly defaultEndIds: readonly number[];
-  readonly fromJson: (json: JsonConfig) => ParsedModel;
+  readonly fromJson: (json: JsonConfig, tensors: Tensors) => ParsedModel;
   readonly fromGguf: ((gguf: Gguf, json: JsonConfig, files: CheckedSource) => Promise<ParsedModel>) | null;
 }
 
 /** By `model_type` of config.json, which is also `general.architecture` of GGUF files. */
 export const ARCHITECTURES: Readonly<Record<string, Architecture>> = {
+  albert: encoder(parseAlbertConfig, createAlbert),
+  bert: encoder(parseBertConfig, createBert),
+  distilbert: encoder(parseDistilBertConfig, createDistilBert),
+  electra: encoder(parseElectraConfig, createElectra),
+  modernbert: encoder(parseModernBertConfig, createModernBert),
+  mpnet: encoder(parseMpnetConfig, createMpnet),
+  roberta: encoder(parseRobertaConfig, createRoberta),
+  "xlm-roberta": encoder(parseXlmRobertaConfig, createRoberta),
   llama: {
     defaultEndIds: [2],
     fromJson: (json) => llama({ config: parseLlamaConfig(json), tensors: null }),
@@ -40,11 +72,33 @@ export const ARCHITECTURES: Readonly<Record<string, Architecture>> = {
   },
 };
 
+/** An encoder's entry, from its page. */
+function encoder<C extends EncoderConfig>(
+  parse: (json: JsonConfig) => C,
+  create: (config: C, weights: Weights, kernels: Kernels) => EncoderNetwork,
+  fromGguf: Architecture["fromGguf"] = null,
+): Architecture {
+  return {
+    defaultEndIds: [],
+    fromJson: (json, tensors) => {
+      const config = parse(json);
+      return {
+        kind: "encoder",
+        config,
+        sentence: null,
+        tensors: withoutOldNames(tensors),
+        create: (weights, kernels) => create(config, weights, kernels),
+      };
+    },
+    fromGguf,
+  };
+}
+
 /** llama2.c's files name no architecture: there is one. */
 export function readLlama2c(model: Llama2c): ParsedModel {
   return llama(llamaOfLlama2c(model));
 }
 
-function llama({ config, tensors }: { config: LlamaConfig; tensors: ParsedModel["tensors"] }): ParsedModel {
-  return { config, tensors, create: (weights, kernels) => new Llama(config, weights, kernels) };
+function llama({ config, tensors }: { config: LlamaConfig; tensors: Tensors | null }): ParsedModel {
+  return { kind: "decoder", config, tensors, create: (weights, kernels) => new Llama(config, weights, kernels) };
 }

@@ -1,6 +1,6 @@
 /** `qkv trace`: runs a model once and saves what happened inside of it. */
 
-import { type Decoder, load, summarizeTaps, writeSafetensors } from "@qkv/models";
+import { load, type Model, summarizeTaps, type Tensor, writeSafetensors } from "@qkv/models";
 import type { Arguments, Definitions } from "../arguments";
 import { command } from "../command";
 import { UsageError } from "../errors";
@@ -50,7 +50,7 @@ export const traceCommand = command({
       const ids = request.ids ?? encode(model, request.text as string);
       checkIds(model, "--ids", ids);
       checkLength(model, ids);
-      const captured = blocking(() => model.run(ids, { capture, logitsToKeep: 0 }).captured);
+      const captured = blocking(() => captureOf(model, ids, capture));
       const tensors = Object.entries(captured).map(([name, tensor]) => ({ name, ...tensor }));
       const file = writeSafetensors(tensors, { ids: ids.join(",") });
       await replaceFile(out, file, signal);
@@ -77,7 +77,13 @@ function readRequest(args: TraceArguments) {
   return { ids, text, list, capture, out: args.text("out") };
 }
 
-function encode({ tokenizer }: Decoder, text: string): readonly number[] {
+/** What is not captured need not be computed either. */
+function captureOf(model: Model, ids: readonly number[], capture: readonly string[]): Readonly<Record<string, Tensor>> {
+  if (model.kind === "encoder") return model.run(ids, { capture, outputs: [] }).captured;
+  return model.run(ids, { capture, logitsToKeep: 0 }).captured;
+}
+
+function encode({ tokenizer }: Model, text: string): readonly number[] {
   if (tokenizer === null) throw new UsageError("--text needs a tokenizer, and this model has none: give --ids");
   return tokenizer.encode(text).ids;
 }

@@ -15,3 +15,11 @@ export interface RmsNorm {
   readonly width: number;
   readonly eps: number;
 }
+
+/** The weights of a LayerNorm, [D] each; the bias is left out by some (ModernBERT). */
+export interface LayerNorm {
+  readonly weight: Address;
+  readonly bias: Address | null;
+  readonly width: number;
+  readonly eps: number;
+}

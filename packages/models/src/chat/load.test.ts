@@ -6,7 +6,7 @@ import { fixture, repository } from "../../../../tests/support/fixtures";
 import { CheckedSource } from "../files/checked";
 import type { FileSource } from "../files/source";
 import type { Gguf } from "../formats/gguf";
-import { load } from "../load";
+import { loadDecoder } from "../load";
 import { folderChatTemplates, ggufChatTemplates } from "./files";
 import { loadChatTemplate } from "./load";
 import type { ChatTemplates } from "./templates";
@@ -144,19 +144,19 @@ describe("a loaded model", () => {
       "tokenizer_config.json": { bos_token: "<s>" },
       "chat_template.jinja": "{{ bos_token }}{{ messages[0].content }}",
     };
-    await using model = await load(folder(files, { below }));
+    await using model = await loadDecoder(folder(files, { below }));
     const text = await model.applyChatTemplate(chat);
     expect(text).toBe("<s>Once upon a time");
     expect(model.tokenizer?.encode(text, { addSpecialTokens: false }).ids[0]).toBe(1);
   });
 
   test("without one, or with a damaged one, it runs and says so when asked", async () => {
-    await using plain = await load(path);
+    await using plain = await loadDecoder(path);
     expect(plain.chatTemplates).toBeNull();
     await expect(plain.applyChatTemplate(chat)).rejects.toThrow(
       "this model has no chat template: there is no chat template in",
     );
-    await using damaged = await load(folder({ "tokenizer_config.json": { chat_template: 5 } }, { below }));
+    await using damaged = await loadDecoder(folder({ "tokenizer_config.json": { chat_template: 5 } }, { below }));
     await expect(damaged.applyChatTemplate(chat)).rejects.toThrow("tokenizer_config.json");
   });
 });

@@ -105,6 +105,26 @@ export class JsonConfig {
     return value;
   }
 
+  /** So many strings, each of which must be one of the table's keys; gives what the table has for them. */
+  choices<T>(key: string, length: number, table: Readonly<Record<string, T>>): T[] {
+    const values = this.strings(key);
+    if (values.length !== length) throw this.wrong(key, `${length} values`);
+    return values.map((value) => {
+      if (!Object.hasOwn(table, value)) throw this.unsupported(key, Object.keys(table));
+      return table[value] as T;
+    });
+  }
+
+  /** A list of strings; empty where there is none. */
+  strings(key: string): string[] {
+    if (!this.has(key)) return [];
+    const value = this.#values[key];
+    if (!Array.isArray(value) || !value.every((each): each is string => typeof each === "string")) {
+      throw this.wrong(key, "a list of strings");
+    }
+    return value;
+  }
+
   /** One token id, several, or none. */
   tokenIds(key: string): number[] {
     if (!this.has(key)) return [];
@@ -118,6 +138,11 @@ export class JsonConfig {
 
   object(key: string): JsonConfig {
     return new JsonConfig(this.#values[key], this.file, `${this.#path}${key}.`);
+  }
+
+  /** One of the objects in this one, as a config of its own in which the object is called `as`. */
+  inside(key: string, as: string): JsonConfig {
+    return new JsonConfig({ [as]: this.#values[key] }, this.file, `${this.#path}${key}.`);
   }
 
   /** The error for a value of the wrong form. */

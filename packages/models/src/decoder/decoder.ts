@@ -10,7 +10,7 @@ import { type GenerateOptions, planGeneration } from "../generate/options";
 import { crossEntropy } from "../generate/sampling";
 import type { KernelReport, ModelKernels } from "../kernels";
 import type { ModelConfig } from "../registry";
-import { selectTaps, type Tensor } from "./capture";
+import { selectTaps, type Tensor } from "../taps/capture";
 import type { DecoderNetwork } from "./network";
 import { runPass } from "./pass";
 import { CachePool, ScratchPool } from "./pools";
@@ -326,7 +326,9 @@ export class Decoder {
         if (cache.length + ids.length > cache.capacity) grow(cache.length + ids.length);
         // A new token is a pass of one row: nothing to cut.
         const chunks =
-          ids.length === 1 ? [[{ sequence: 0, ids, cache, reach: cache.length + 1 }]] : chunksOf([ids], [cache]);
+          ids.length === 1
+            ? [[{ sequence: 0, ids, first: 0, cache, reach: cache.length + 1 }]]
+            : chunksOf([ids], [cache]);
         for (const chunk of chunks) {
           yield* network.forward(scratch, chunk, null, due);
           lastRow = chunk[0].ids.length - 1;

@@ -1,7 +1,7 @@
 /** What a decoder-only architecture gives: the part of a model that is its own page. */
 
 import type { Address, Arena, KvCache } from "@qkv/core";
-import type { Capture } from "./capture";
+import type { Capture } from "../taps/capture";
 import type { Segment } from "./segments";
 
 /**

@@ -1,7 +1,7 @@
 /** One synchronous pass over sequences: chunks, captures, and the logits that are asked for. */
 
 import type { KvCache } from "@qkv/core";
-import { Capture, type Tensor } from "./capture";
+import { Capture, type Tensor } from "../taps/capture";
 import type { DecoderNetwork } from "./network";
 import { chunksOf } from "./segments";
 

@@ -7,6 +7,8 @@ export interface Segment {
   /** Which sequence of the pass this is. */
   readonly sequence: number;
   readonly ids: readonly number[];
+  /** Where its rows begin among the positions that the pass adds to the sequence. */
+  readonly first: number;
   /** Its past; receives the new keys and values. */
   readonly cache: KvCache;
   /**
@@ -28,7 +30,7 @@ export function* chunksOf(sequences: readonly (readonly number[])[], caches: rea
     const reach = cache.length + ids.length;
     for (let at = 0; at < ids.length; ) {
       const taken = ids.slice(at, at + room);
-      chunk.push({ sequence, ids: taken, cache, reach });
+      chunk.push({ sequence, ids: taken, first: at, cache, reach });
       at += taken.length;
       room -= taken.length;
       if (room === 0) {

@@ -1,18 +1,14 @@
 /** Which format a file has, by what is in it: names lie, and users rename. */
 
-import { ModelFileError, UnsupportedModelError } from "../errors";
+import { ModelFileError } from "../errors";
 import type { CheckedSource } from "../files/checked";
 import { HEADER_BYTES, layoutLlama2c, llama2cVersion, parseLlama2cHeader, unsupportedLlama2c } from "./llama2c";
+import { LOOK_BYTES, olderPytorch } from "./pytorch";
 import { MAX_HEADER_BYTES } from "./safetensors";
 
-export type WeightFormat = "gguf" | "safetensors" | "llama2.c";
+export type WeightFormat = "gguf" | "safetensors" | "pytorch" | "llama2.c";
 
-const FORMATS = ["safetensors", "GGUF", "llama2.c"];
-const TO_SAFETENSORS =
-  "convert it once, in Python: safetensors.torch.save_file(torch.load(FILE, weights_only=True), 'model.safetensors')";
-
-/** Enough for every signature below, and for a llama2.c header. */
-const LOOK_BYTES = 64;
+const FORMATS = ["safetensors", "GGUF", "PyTorch's .bin", "llama2.c"];
 
 /** Formats that are none of ours, by how they begin (one character a byte): what to say of them. */
 const OTHERS: readonly (readonly [beginnings: readonly string[], what: string])[] = [
@@ -21,13 +17,15 @@ const OTHERS: readonly (readonly [beginnings: readonly string[], what: string])[
   [["version https://git-lfs"], "a Git LFS pointer, not the file itself: fetch it with git lfs pull"],
   [["<!DOCTYPE", "<!doctype", "<html", "<?xml"], "a web page: the download went wrong"],
   [["\x1f\x8b", "BZh", "\xfd7zXZ", "\x28\xb5\x2f\xfd", "7z\xbc\xaf"], "compressed: unpack it first"],
+  [["\x80\x02", "\x80\x03", "\x80\x04", "\x80\x05"], "a Python pickle that torch.save did not write"],
+  [["PK\x05\x06"], "an empty zip archive"],
   [["{", "["], "JSON: name the folder or the weights, not a config"],
 ];
 
 /**
  * The format of a weight file.
  *
- * Throws UnsupportedModelError for PyTorch's pickles and llama2.c's later versions (real, and not read here), and
+ * Throws UnsupportedModelError for PyTorch's older formats and llama2.c's later versions (real, and not read here), and
  * ModelFileError for a file that is missing, empty, or of no format that is known.
  */
 export async function detectFormat(files: CheckedSource, path: string): Promise<WeightFormat> {
@@ -39,10 +37,9 @@ export async function detectFormat(files: CheckedSource, path: string): Promise<
   const text = Array.from(bytes, (byte) => String.fromCharCode(byte)).join("");
 
   if (text.startsWith("GGUF")) return "gguf";
-  // torch.save writes a zip since 1.6, a bare pickle (protocol 2) before.
-  if (text.startsWith("PK\x03\x04") || text.startsWith("\x80\x02")) {
-    throw new UnsupportedModelError("file format", "PyTorch pickle", FORMATS, { file: path, hint: TO_SAFETENSORS });
-  }
+  if (text.startsWith("PK\x03\x04")) return "pytorch"; // a zip: its reader says if torch.save wrote it
+  const older = olderPytorch(bytes, path);
+  if (older !== null) throw older;
   const version = llama2cVersion(bytes);
   if (version !== null) throw unsupportedLlama2c(version, path);
 

@@ -148,7 +148,8 @@ function isSizes(value: unknown): value is number[] {
  */
 export async function openSafetensors(files: CheckedSource, options: { path?: string } = {}): Promise<Safetensors> {
   const path = options.path ?? (await findSafetensors(files));
-  return path.endsWith(".json") ? openShards(files, path) : readSafetensorsHeader(files, path);
+  const read = (file: string) => readSafetensorsHeader(files, file);
+  return path.endsWith(".json") ? openShards(files, path, read) : read(path);
 }
 
 /** Where a folder ("" or ending in "/") has its safetensors by the usual names; null if it has none. */
@@ -157,21 +158,36 @@ export async function usualSafetensors(files: CheckedSource, folder = ""): Promi
   return null;
 }
 
-/** Where a folder has its safetensors: by the usual names, or the only file of the kind. */
-export async function findSafetensors(files: CheckedSource, folder = ""): Promise<string> {
+/**
+ * Where a folder has its safetensors: by the usual names, or the only file of the kind. If it has none, the error names
+ * `alsoSought` too: what the caller looked for before.
+ */
+export async function findSafetensors(
+  files: CheckedSource,
+  folder = "",
+  alsoSought: readonly string[] = [],
+): Promise<string> {
   const usual = await usualSafetensors(files, folder);
   if (usual !== null) return usual;
   const inFolder = (name: string) => name.startsWith(folder) && !name.slice(folder.length).includes("/");
   const others = ((await files.list()) ?? []).filter((name) => inFolder(name) && name.endsWith(".safetensors"));
   if (others.length === 1) return others[0];
   const found = others.length === 0 ? "" : `; there are ${others.slice(0, 5).join(", ")}: name one`;
-  throw new ModelFileError(`there is neither ${folder}${SINGLE_FILE} nor ${folder}${INDEX_FILE}${found}`, {
+  const names = [SINGLE_FILE, INDEX_FILE, ...alsoSought].map((name) => folder + name);
+  throw new ModelFileError(`there is neither ${names.join(" nor ")}${found}`, {
     file: files.name || ".",
   });
 }
 
-/** Reads `weight_map` (tensor name -> shard), then every shard's header, and holds them against each other. */
-async function openShards(files: CheckedSource, index: string): Promise<Safetensors> {
+/**
+ * Reads `weight_map` (tensor name -> shard), then every shard's header, and holds them against each other.
+ * PyTorch's shards have the same index, and another `readShard`.
+ */
+export async function openShards(
+  files: CheckedSource,
+  index: string,
+  readShard: (path: string) => Promise<Safetensors>,
+): Promise<Safetensors> {
   const json = parseJson(await files.readText(index, MAX_INDEX_BYTES), { file: index });
   const map = isJsonObject(json) ? json.weight_map : undefined;
   if (!isJsonObject(map)) throw new ModelFileError('has no "weight_map" from tensors to files', { file: index });
@@ -192,7 +208,7 @@ async function openShards(files: CheckedSource, index: string): Promise<Safetens
     if (!(await files.exists(folder + shard))) {
       throw new ModelFileError(`its shard ${shown(shard)} is missing`, { file: index, tensor });
     }
-    const part = await readSafetensorsHeader(files, folder + shard);
+    const part = await readShard(folder + shard);
     for (const entry of part.tensors.values()) {
       if (map[entry.name] === shard) tensors.set(entry.name, entry);
       else {

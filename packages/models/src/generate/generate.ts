@@ -1,8 +1,8 @@
 /** The loop of generation: prompt in, tokens and text out, one at a time. */
 
 import type { Tokenizer } from "@qkv/tokenize";
+import { Pacer } from "../pace";
 import type { GenerationPlan } from "./options";
-import { Pacer } from "./pace";
 import { seededRandom } from "./random";
 import { applyTemperature, argmax, forbidRepeatedNgrams, keepTopK, keepTopP, sample, subtractMax } from "./sampling";
 import { StopStrings } from "./stop-strings";

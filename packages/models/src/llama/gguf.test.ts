@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { UnsupportedModelError } from "../errors";
 import { concat, gguf, repositoryPath, text, u32, utf8 } from "../formats/testing";
-import { load } from "../load";
+import { loadDecoder } from "../load";
 
 type Metadata = Record<string, number | string>;
 interface Tensor {
@@ -110,7 +110,7 @@ function asGguf(folder: string, changes: Metadata = {}, extra: Record<string, Te
 }
 
 async function logits(source: string | Blob): Promise<Float32Array> {
-  await using model = await load(source);
+  await using model = await loadDecoder(source);
   return model.run(IDS).logits.data;
 }
 
@@ -141,7 +141,7 @@ describe("the same bits as the folder", () => {
         return path === "model.safetensors" ? new Uint8Array(weights.subarray(start, end)) : null;
       },
     };
-    await using expected = await load(source);
+    await using expected = await loadDecoder(source);
     const got = await logits(
       asGguf(folder, {
         "llama.rope.scaling.type": "yarn",
@@ -193,7 +193,7 @@ describe("refused by name", () => {
     ],
     [{ "llama.attention.sliding_window": 8 }, /llama.attention.sliding_window/],
   ] as [Metadata, RegExp][])("%j", async (changes, message) => {
-    const error = await load(asGguf(folder, changes)).catch((error: unknown) => error);
+    const error = await loadDecoder(asGguf(folder, changes)).catch((error: unknown) => error);
     expect(error).toBeInstanceOf(UnsupportedModelError);
     expect(String(error)).toMatch(message);
   });
@@ -205,22 +205,22 @@ describe("refused by name", () => {
     [{ "llama.rope.freq_base": 0.5 }, /freq_base/],
     [{ "llama.attention.key_length": 2 ** 31 - 2 }, /key_length": expected an integer from 2 to 16384/],
   ] as [Metadata, RegExp][])("contradictions: %j", async (changes, message) => {
-    await expect(load(asGguf(folder, changes))).rejects.toThrow(message);
+    await expect(loadDecoder(asGguf(folder, changes))).rejects.toThrow(message);
   });
 
   test("divisors of another number, or not positive", async () => {
     const wrong = { "rope_freqs.weight": { shape: [3], data: new Float32Array(3).fill(1) } };
-    await expect(load(asGguf(folder, {}, wrong))).rejects.toThrow(/rope_freqs.weight.*expected shape \[4\]/);
+    await expect(loadDecoder(asGguf(folder, {}, wrong))).rejects.toThrow(/rope_freqs.weight.*expected shape \[4\]/);
     const zero = { "rope_freqs.weight": { shape: [4], data: new Float32Array(4) } };
-    await expect(load(asGguf(folder, {}, zero))).rejects.toThrow(/rope_freqs.weight.*positive/);
+    await expect(loadDecoder(asGguf(folder, {}, zero))).rejects.toThrow(/rope_freqs.weight.*positive/);
     const both = { "rope_freqs.weight": { shape: [4], data: new Float32Array(4).fill(1) } };
     const factor = { "llama.rope.scaling.factor": 4 };
-    await expect(load(asGguf(folder, factor, both))).rejects.toThrow(/scaling.factor.*1, beside rope_freqs.weight/);
+    await expect(loadDecoder(asGguf(folder, factor, both))).rejects.toThrow(/scaling.factor.*1, beside rope_freqs.weight/);
   });
 
   test("a tensor that belongs nowhere keeps its own name in the message", async () => {
     const extra = { "blk.0.attn_q_norm.weight": { shape: [8], data: new Float32Array(8) } };
-    await expect(load(asGguf(folder, {}, extra))).rejects.toThrow(
+    await expect(loadDecoder(asGguf(folder, {}, extra))).rejects.toThrow(
       /tensor "blk.0.attn_q_norm.weight": belongs to no part/,
     );
   });

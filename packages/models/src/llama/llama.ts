@@ -27,9 +27,9 @@ import {
 import { ACTIVATION_NAMES } from "../config/activation";
 import { type JsonConfig, MAX_HEAD_DIM, MAX_WIDTH } from "../config/json-config";
 import { parseRope } from "../config/rope";
-import type { Capture } from "../decoder/capture";
 import type { DecoderNetwork } from "../decoder/network";
 import { CHUNK_ROWS, type Segment } from "../decoder/segments";
+import type { Capture } from "../taps/capture";
 import type { Weights } from "../weights/weights";
 
 // ---- Config

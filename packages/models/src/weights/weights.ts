@@ -9,6 +9,7 @@ import {
   isDtype,
   isQuantized,
   type Kernels,
+  type LayerNorm,
   type Linear,
   type Matrix,
   OutOfMemoryError,
@@ -18,7 +19,7 @@ import {
   rowBytes,
 } from "@qkv/core";
 import { ModelFileError } from "../errors";
-import type { CheckedSource } from "../files/checked";
+import { CheckedSource } from "../files/checked";
 import { elementCount, type TensorEntry, unsupportedDtype } from "../formats/tensor";
 
 /** A tensor of a checkpoint under Hugging Face's name for it. */
@@ -72,6 +73,8 @@ interface Plan {
   readonly dtype: WeightDtype;
   readonly placements: Map<string, Placement>;
   readonly skipped: Set<string>;
+  /** There is no checkpoint: whatever is asked for exists. */
+  readonly blueprint: boolean;
 }
 
 /**
@@ -93,7 +96,23 @@ export class Weights {
 
   /** A cursor at the root of a checkpoint. Weights are laid out in the kernels' arena, filed under "weights". */
   static of(checkpoint: Checkpoint, kernels: Kernels, dtype: WeightDtype): Weights {
-    return new Weights({ checkpoint, kernels, dtype, placements: new Map(), skipped: new Set() }, "");
+    const plan = { checkpoint, kernels, dtype, placements: new Map(), skipped: new Set<string>(), blueprint: false };
+    return new Weights(plan, "");
+  }
+
+  /**
+   * A cursor without a checkpoint, which has every tensor that is asked for by its shape and none that is asked about:
+   * to learn from a config alone what its model consists of. See `shapes`.
+   */
+  static blueprint(kernels: Kernels): Weights {
+    const checkpoint = { files: new CheckedSource({ read: async () => null }), file: "", tensors: new Map() };
+    const plan = { checkpoint, kernels, placements: new Map(), skipped: new Set<string>() };
+    return new Weights({ ...plan, dtype: "f32", blueprint: true }, "");
+  }
+
+  /** Names and shapes of all that was asked for. */
+  *shapes(): Generator<readonly [name: string, shape: readonly number[]]> {
+    for (const [name, { tensor }] of this.#plan.placements) yield [name, tensor.shape];
   }
 
   /** A cursor further in: `at("model").at("layers.0")` is `at("model.layers.0")`. */
@@ -101,9 +120,28 @@ export class Weights {
     return new Weights(this.#plan, `${this.#prefix}${path}.`);
   }
 
-  /** Whether the checkpoint has a tensor of this name. */
-  has(name: string): boolean {
-    return this.#plan.checkpoint.tensors.has(this.#prefix + name);
+  /** Whether the checkpoint has a tensor of this name; of a blueprint, what its caller says. */
+  has(name: string, ofBlueprint = false): boolean {
+    return this.#plan.blueprint ? ofBlueprint : this.#plan.checkpoint.tensors.has(this.#prefix + name);
+  }
+
+  /** Rows and columns of a tensor that no config describes. @throws ModelFileError if it is missing or no matrix */
+  matrixShape(name: string): readonly [rows: number, columns: number] {
+    const { checkpoint } = this.#plan;
+    const at = { file: checkpoint.file, tensor: this.#prefix + name };
+    const shape = checkpoint.tensors.get(at.tensor)?.shape;
+    if (shape === undefined) throw new ModelFileError("missing", at);
+    const [rows, columns] = shape;
+    if (shape.length === 2 && rows !== undefined && columns !== undefined) return [rows, columns];
+    throw new ModelFileError(`expected a matrix, got [${shape.join(", ")}]`, at);
+  }
+
+  /** Whether a tensor is the very bytes that a matrix comes from, as tied weights are in PyTorch's own format. */
+  isSame(name: string, matrix: Matrix): boolean {
+    const tensor = this.#plan.checkpoint.tensors.get(this.#prefix + name);
+    const placed = [...this.#plan.placements.values()].find((placement) => placement.matrix === matrix)?.tensor;
+    if (tensor === undefined || placed === undefined) return false;
+    return tensor.path === placed.path && tensor.start === placed.start && tensor.end === placed.end;
   }
 
   /** `{name}.weight` [outFeatures, inFeatures], and `{name}.bias` [outFeatures] if `bias`. */
@@ -124,6 +162,52 @@ export class Weights {
     return { weight: this.vector(`${name}.weight`, width), width, eps };
   }
 
+  /** `{name}.weight` [width], and `{name}.bias` [width] if `bias`. */
+  layerNorm(
+    name: string,
+    width: number,
+    eps: number,
+    { bias }: { readonly bias: boolean } = { bias: true },
+  ): LayerNorm {
+    return {
+      weight: this.vector(`${name}.weight`, width),
+      bias: bias ? this.vector(`${name}.bias`, width) : null,
+      width,
+      eps,
+    };
+  }
+
+  /**
+   * Several layers of the same input that the checkpoint keeps as one, below each other: `{name}.weight`
+   * [sum of outFeatures, inFeatures], and `{name}.bias` if `bias`.
+   */
+  linears(
+    name: string,
+    outFeatures: readonly number[],
+    inFeatures: number,
+    { bias }: { readonly bias: boolean },
+  ): Linear[] {
+    const rows = outFeatures.reduce((sum, n) => sum + n, 0);
+    const weight = this.#find(`${name}.weight`, [rows, inFeatures]);
+    const biases = bias ? this.vector(`${name}.bias`, rows) : null;
+    let first = 0;
+    return outFeatures.map((count, part) => {
+      const matrix = this.#placeMatrix(
+        part === 0 ? `${name}.weight` : `${name}.weight, part ${part}`,
+        rowsOf(weight, first, count),
+        this.#plan.dtype,
+      );
+      const layer = { weight: matrix, bias: biases === null ? null : biases + 4 * first };
+      first += count;
+      return layer;
+    });
+  }
+
+  /** The tensor `name` [rows, columns] as float32, row-major, for what is looked up rather than multiplied. */
+  table(name: string, rows: number, columns: number): Address {
+    return this.#floats(name, [rows, columns]);
+  }
+
   /** The tensor `name` [rows, columns]. */
   matrix(name: string, rows: number, columns: number): Matrix {
     return this.#matrix(name, rows, columns, this.#plan.dtype);
@@ -131,10 +215,7 @@ export class Weights {
 
   /** The tensor `name` [length], as float32. */
   vector(name: string, length: number): Address {
-    const tensor = this.#find(name, [length]);
-    const address = this.#plan.kernels.arena.allocate(4 * length, "weights");
-    this.#plan.placements.set(this.#prefix + name, { tensor, address, matrix: null });
-    return address;
+    return this.#floats(name, [length]);
   }
 
   /** Leaves a tensor unread on purpose, if it is there. For the visible table of a model's exceptions. */
@@ -184,16 +265,29 @@ export class Weights {
   }
 
   #matrix(name: string, rows: number, columns: number, dtype: WeightDtype): Matrix {
-    const tensor = this.#find(name, [rows, columns]);
+    return this.#placeMatrix(name, this.#find(name, [rows, columns]), dtype);
+  }
+
+  /** Files a tensor, or some rows of one, under a name that nothing else has. */
+  #placeMatrix(name: string, tensor: CheckpointTensor, dtype: WeightDtype): Matrix {
+    const [rows, columns] = tensor.shape as [number, number];
     const matrix = this.#plan.kernels.createMatrix(storedDtype(tensor, dtype), rows, columns);
     this.#plan.placements.set(this.#prefix + name, { tensor, address: null, matrix });
     return matrix;
+  }
+
+  #floats(name: string, shape: readonly number[]): Address {
+    const tensor = this.#find(name, shape);
+    const address = this.#plan.kernels.arena.allocate(4 * elementCount(shape), "weights");
+    this.#plan.placements.set(this.#prefix + name, { tensor, address, matrix: null });
+    return address;
   }
 
   #find(name: string, shape: readonly number[]): CheckpointTensor {
     const { checkpoint, placements } = this.#plan;
     const fullName = this.#prefix + name;
     if (placements.has(fullName)) throw new Error(`the model asks twice for "${fullName}"`);
+    if (this.#plan.blueprint) return { name: fullName, dtype: "F32", shape, path: "", start: 0, end: 0 };
     const tensor = checkpoint.tensors.get(fullName);
     const expected = `[${shape.join(", ")}]`;
     if (tensor === undefined) {
@@ -251,6 +345,14 @@ export class Weights {
       throw error;
     }
   }
+}
+
+/** Some rows of a tensor [rows, columns], as a tensor. */
+function rowsOf(tensor: CheckpointTensor, first: number, count: number): CheckpointTensor {
+  const columns = tensor.shape[1] as number;
+  const rowSize = bytesFor(tensor.dtype as Dtype, columns);
+  const start = tensor.start + first * rowSize;
+  return { ...tensor, shape: [count, columns], start, end: start + count * rowSize };
 }
 
 /** The dtype that a matrix is kept in. */

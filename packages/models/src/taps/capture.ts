@@ -2,7 +2,6 @@
 
 import { type Address, type Arena, OutOfMemoryError } from "@qkv/core";
 import { elementCount } from "../formats/tensor";
-import type { Segment } from "./segments";
 
 /** Longer than any tap's name. */
 const MAX_PATTERN = 1000;
@@ -52,6 +51,16 @@ export function summarizeTaps(names: readonly string[]): string {
   return [...new Set(names.map((name) => name.replace(/\d+/g, "{i}")))].join(", ");
 }
 
+/** Adjacent rows of a pass that belong to one of its sequences. */
+export interface TappedRows {
+  /** Which sequence of the pass. */
+  readonly sequence: number;
+  /** One for each row. */
+  readonly ids: { readonly length: number };
+  /** The first of the rows among the positions that the pass adds to this sequence. */
+  readonly first: number;
+}
+
 /** Collects the selected taps of one pass, for each of its sequences, over all chunks. */
 export class Capture {
   readonly #names: ReadonlySet<string>;
@@ -81,12 +90,11 @@ export class Capture {
   }
 
   /** Takes rows [N, width] that all segments share, in their order. */
-  rows(name: string, segments: readonly Segment[], address: Address, width: number): void {
+  rows(name: string, segments: readonly TappedRows[], address: Address, width: number): void {
     if (!this.wants(name)) return;
     let row = 0;
-    for (const { sequence, ids, cache } of segments) {
+    for (const { sequence, ids, first } of segments) {
       const { data } = this.#tensor(name, sequence, [this.#lengths[sequence], width]);
-      const first = cache.length - this.#starts[sequence];
       data.set(this.#arena.f32(address + 4 * row * width, ids.length * width), first * width);
       row += ids.length;
     }

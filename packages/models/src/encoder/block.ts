@@ -1,0 +1,222 @@
+/** What the encoders' pages share of a pass over packed texts: its buffers, and attention of each text to itself. */
+
+import type { Activation } from "@qkv/core";
+import {
+  type Address,
+  type AttentionCall,
+  BIDIRECTIONAL,
+  type Kernels,
+  type LayerNorm,
+  type Linear,
+  type Mask,
+  type PositionBias,
+  type Product,
+} from "@qkv/core";
+import type { Capture } from "../taps/capture";
+import type { EncoderConfig } from "./config";
+import type { EncoderNetwork, PackedText } from "./network";
+
+/** Shape of a layer. */
+export interface BlockShape {
+  /** D */
+  readonly hiddenSize: number;
+  /** Width of what the first layer's input is made from. */
+  readonly embeddingSize: number;
+  /** F */
+  readonly intermediateSize: number;
+  /** H */
+  readonly numAttentionHeads: number;
+}
+
+/** Buffers of a pass of N rows. */
+export interface BlockScratch {
+  readonly x: Address; // [N, D] the hidden states
+  readonly q: Address; // [N, D]
+  readonly k: Address; // [N, D]
+  readonly v: Address; // [N, D]
+  readonly attended: Address; // [N, D], or embeddings
+  readonly projected: Address; // [N, D] what attention or MLP adds to x, or embeddings
+  readonly intermediate: Address; // [N, F]
+  readonly attention: AttentionCall;
+  /** [H, 1, S] of a captured query, with room for so many keys; made when first asked for. */
+  probs: { readonly address: Address; readonly keys: number } | null;
+}
+
+export function createBlockScratch(kernels: Kernels, shape: BlockShape, rows: number): BlockScratch {
+  const { hiddenSize: D, embeddingSize: E, intermediateSize: F, numAttentionHeads: H } = shape;
+  const buffer = (width: number) => kernels.arena.allocate(4 * rows * width, "scratch");
+  return {
+    x: buffer(D),
+    q: buffer(D),
+    k: buffer(D),
+    v: buffer(D),
+    attended: buffer(Math.max(D, E)),
+    projected: buffer(Math.max(D, E)),
+    intermediate: buffer(F),
+    attention: {
+      heads: H,
+      kvHeads: H,
+      headDim: D / H,
+      scale: 1 / Math.sqrt(D / H),
+      softCap: null,
+      mask: BIDIRECTIONAL,
+      bias: null,
+      // Set anew for every text:
+      q: 0,
+      keys: 0,
+      values: 0,
+      queries: 0,
+      keyCount: 0,
+      position: 0,
+      probs: null,
+    },
+    probs: null,
+  };
+}
+
+/** Which keys a layer's queries see beyond what packing says, and what is added to their scores. */
+export interface AttentionRules {
+  readonly mask: Mask;
+  readonly bias: PositionBias | null;
+}
+
+export const SEE_ALL: AttentionRules = { mask: BIDIRECTIONAL, bias: null };
+
+/** attended = attention(q, k, v), each text to itself; nothing is computed between texts. */
+export function attendWithinTexts(
+  kernels: Kernels,
+  s: BlockScratch,
+  texts: readonly PackedText[],
+  { mask, bias }: AttentionRules,
+  probsTap: string,
+  capture: Capture | null,
+): void {
+  const call = s.attention;
+  const { heads: H, headDim: K } = call;
+  call.mask = mask;
+  call.bias = bias;
+  let row = 0;
+  for (const { sequence, ids } of texts) {
+    const T = ids.length;
+    const offset = 4 * row * H * K;
+    call.q = s.q + offset;
+    call.keys = s.k + offset;
+    call.values = s.v + offset;
+    call.queries = T;
+    call.keyCount = T;
+    kernels.attention(s.attended + offset, call);
+    if (capture?.wants(probsTap)) captureProbs(kernels, s, probsTap, sequence, offset, T, capture);
+    row += T;
+  }
+}
+
+/** Attention once more, a query at a time, for its weights: a whole [H, T, S] need not fit beside the model. */
+function captureProbs(
+  kernels: Kernels,
+  s: BlockScratch,
+  tap: string,
+  sequence: number,
+  offset: number,
+  T: number,
+  capture: Capture,
+): void {
+  const { heads: H, headDim: K } = s.attention;
+  if (s.probs === null || s.probs.keys < T) {
+    const keys = Math.max(T, 2 * (s.probs?.keys ?? 256)); // twice: what it outgrows is not given back
+    s.probs = { address: kernels.arena.take(4 * H * keys, "scratch"), keys };
+  }
+  const call = { ...s.attention, queries: 1, probs: s.probs.address };
+  for (let t = 0; t < T; t++) {
+    const row = offset + 4 * t * H * K;
+    call.q = s.q + row;
+    call.position = t;
+    kernels.attention(s.attended + row, call);
+    capture.probs(tap, sequence, t, call.probs, H, T);
+  }
+}
+
+/** A layer of BERT's form, under whichever names a checkpoint has it: norms follow what they normalise. */
+export interface PostNormLayer {
+  /** q, k, v [D, D] */
+  readonly qkv: readonly [Product, Product, Product];
+  readonly attentionOutput: Linear; // [D, D]
+  readonly attentionNorm: LayerNorm;
+  readonly intermediate: Linear; // [F, D]
+  readonly output: Linear; // [D, F]
+  readonly outputNorm: LayerNorm;
+  readonly probsTap: string;
+  readonly outputTap: string;
+}
+
+/** A linear layer as one of several products of the same input; where its output goes is set at each pass. */
+export function product({ weight, bias }: Linear): Product {
+  return { out: 0, weight, bias };
+}
+
+/** x = norm(x + attention(x)), then x = norm(x + mlp(x)) (Vaswani et al. 2017). */
+export function postNormLayer(
+  kernels: Kernels,
+  layer: PostNormLayer,
+  s: BlockScratch,
+  texts: readonly PackedText[],
+  N: number,
+  hiddenAct: Activation,
+  rules: AttentionRules,
+  capture: Capture | null,
+): void {
+  const [toQ, toK, toV] = layer.qkv;
+  toQ.out = s.q;
+  toK.out = s.k;
+  toV.out = s.v;
+  kernels.matmuls(s.x, N, layer.qkv);
+  attendWithinTexts(kernels, s, texts, rules, layer.probsTap, capture);
+  kernels.matmul(s.projected, s.attended, layer.attentionOutput.weight, layer.attentionOutput.bias, N);
+  addAndNorm(kernels, s, layer.attentionNorm, N);
+
+  const F = layer.intermediate.weight.rows;
+  kernels.matmul(s.intermediate, s.x, layer.intermediate.weight, layer.intermediate.bias, N);
+  kernels.activate(s.intermediate, s.intermediate, N * F, hiddenAct);
+  kernels.matmul(s.projected, s.intermediate, layer.output.weight, layer.output.bias, N);
+  addAndNorm(kernels, s, layer.outputNorm, N);
+  capture?.rows(layer.outputTap, texts, s.x, layer.outputNorm.width);
+}
+
+/** x = norm(x + projected) */
+function addAndNorm(kernels: Kernels, s: BlockScratch, norm: LayerNorm, N: number): void {
+  kernels.add(s.x, s.x, s.projected, N * norm.width);
+  layerNorm(kernels, s.x, norm, N);
+}
+
+/** x = norm(x), in place. */
+export function layerNorm(kernels: Kernels, x: Address, norm: LayerNorm, N: number): void {
+  kernels.layerNorm(x, x, norm.weight, norm.bias, N, norm.width, norm.eps);
+}
+
+/** Names of a layer's taps. */
+export function layerTaps(layer: number): { readonly probsTap: string; readonly outputTap: string } {
+  return { probsTap: `layers.${layer}.attention.probs`, outputTap: `layers.${layer}.output` };
+}
+
+/**
+ * What follows of a network from its config and the names of its layers.
+ *
+ * @param embeddingSize where it is not the hidden size
+ */
+export function networkShape(
+  kernels: Kernels,
+  config: EncoderConfig,
+  layers: readonly Pick<PostNormLayer, "probsTap" | "outputTap">[],
+  embeddingSize = config.hiddenSize,
+): Omit<EncoderNetwork<BlockScratch>, "forward" | "heads"> {
+  const { vocabSize, hiddenSize, maxPositionEmbeddings, typeVocabSize } = config;
+  return {
+    arena: kernels.arena,
+    vocabSize,
+    hiddenSize,
+    maxPositions: maxPositionEmbeddings,
+    typeVocabSize,
+    taps: ["embeddings", ...layers.flatMap(({ probsTap, outputTap }) => [probsTap, outputTap]), "final"],
+    spanBoundary: null,
+    createScratch: (rows) => createBlockScratch(kernels, { ...config, embeddingSize }, rows),
+  };
+}

@@ -1,0 +1,345 @@
+/** An encoder, loaded: passes over ids, captures, and the tasks that its heads were trained for. */
+
+import { checkInteger, checkOptions, type Kernels } from "@qkv/core";
+import type { Tokenizer } from "@qkv/tokenize";
+import type { SentenceSettings } from "../embeddings/sentence-settings";
+import type { KernelReport, ModelKernels } from "../kernels";
+import { Pacer } from "../pace";
+import { Capture, selectTaps, type Tensor } from "../taps/capture";
+import type { Cutting, TaskHost, TaskOptions, TextOrPair, TokenizedText } from "../tasks/host";
+import type { EncoderConfig } from "./config";
+import type { HeadName } from "./heads";
+import type { EncoderNetwork } from "./network";
+import { type OutputName, outputNames, outputShape } from "./outputs";
+import { packByTokens } from "./padded-batches";
+import { type PaddedInput, stripPadding, withPadding } from "./padded-input";
+import { type EncoderInput, type EncoderOutput, PassRunner } from "./pass";
+import { predictSpan, type SpanPrediction } from "./span-boundary";
+
+/** Rows of a pass, unless the caller says otherwise: enough that weights are read seldom, few enough for the caches. */
+export const DEFAULT_BATCH_TOKENS = 512;
+
+/** Options of `run`, `runBatch` and `runPadded`. */
+export interface EncoderRunOptions {
+  /** Which of the heads' outputs to compute; all that the model has if left out, [] for hidden states alone. */
+  readonly outputs?: readonly OutputName[];
+}
+
+export interface EncoderRunOneOptions extends EncoderRunOptions {
+  /** Of each id, 0 or 1: the text of a pair that it belongs to. 0 if left out. */
+  readonly tokenTypeIds?: ArrayLike<number>;
+  /** Taps to keep, by name or with `*`: "layers.*.output". See `Encoder.taps`. */
+  readonly capture?: readonly string[];
+}
+
+export interface EncoderRunBatchOptions extends EncoderRunOptions {
+  /** For each text, as in `run`; null for 0. */
+  readonly tokenTypeIds?: readonly (ArrayLike<number> | null)[];
+  readonly capture?: readonly string[];
+}
+
+/** What a pass gives. */
+export interface EncoderResult {
+  /** [T, D]: of every token, after the last layer */
+  readonly hidden: Tensor;
+  /** What the heads gave, see `Heads` for shapes. */
+  readonly outputs: Readonly<Partial<Record<OutputName, Tensor>>>;
+  /** By tap name. */
+  readonly captured: Readonly<Record<string, Tensor>>;
+}
+
+/** What `load` hands to an Encoder. */
+export interface EncoderParts {
+  readonly architecture: string;
+  readonly config: EncoderConfig;
+  readonly network: EncoderNetwork;
+  readonly kernels: ModelKernels;
+  readonly tokenizer: Tokenizer | null;
+  /** Why there is no tokenizer. */
+  readonly tokenizerProblem: string | null;
+  readonly sentence: SentenceSettings;
+  /** Most tokens of a text; at most what the network takes. */
+  readonly contextLength: number;
+}
+
+/**
+ * A loaded encoder. Made by `load`.
+ *
+ * @example
+ * const bert = await loadEncoder("./all-MiniLM-L6-v2");
+ * const [query, passage] = await bert.embed(["a query", "a passage"]);
+ * bert.dispose();
+ */
+export class Encoder {
+  readonly kind = "encoder";
+  /** `model_type` of its config. */
+  readonly architecture: string;
+  /** Its config, parsed; in camelCase. */
+  readonly config: EncoderConfig;
+  readonly tokenizer: Tokenizer | null;
+  /** Most tokens of a text, special ones included. */
+  readonly contextLength: number;
+  readonly vocabSize: number;
+  /** D */
+  readonly hiddenSize: number;
+  /** The heads of this checkpoint. */
+  readonly heads: readonly HeadName[];
+  /** What `run` can compute beyond hidden states. */
+  readonly outputs: readonly OutputName[];
+  /** Every name that `capture` can take. */
+  readonly taps: readonly string[];
+  readonly #network: EncoderNetwork;
+  readonly #kernels: ModelKernels;
+  readonly #tokenizerProblem: string | null;
+  readonly #runner: PassRunner;
+  readonly #host: TaskHost;
+
+  constructor({ network, kernels, tokenizerProblem, ...parts }: EncoderParts) {
+    this.architecture = parts.architecture;
+    this.config = parts.config;
+    this.tokenizer = parts.tokenizer;
+    this.contextLength = parts.contextLength;
+    this.vocabSize = network.vocabSize;
+    this.hiddenSize = network.hiddenSize;
+    this.heads = (Object.keys(network.heads) as HeadName[]).filter((name) => network.heads[name] !== null);
+    this.outputs = outputNames(network.heads);
+    this.taps = [...network.taps, ...this.outputs];
+    this.#network = network;
+    this.#kernels = kernels;
+    this.#tokenizerProblem = tokenizerProblem;
+    this.#runner = new PassRunner(network, kernels.kernels, DEFAULT_BATCH_TOKENS);
+    this.#host = this.#createHost(kernels.kernels, parts.sentence);
+  }
+
+  /**
+   * One pass over the ids of a text, or of a text and its pair, synchronous: for scripts and workers.
+   *
+   * @param ids [T], at least one, with the special tokens that the model expects
+   * @throws RangeError for ids outside of the vocabulary, or more than the model takes; TypeError for unknown options;
+   *   OutOfMemoryError
+   * @example
+   * const { hidden, captured } = bert.run([101, 7592, 102], { capture: ["layers.*.attention.probs"] });
+   */
+  run(ids: ArrayLike<number>, options: EncoderRunOneOptions = {}): EncoderResult {
+    checkOptions("run", options, ["outputs", "tokenTypeIds", "capture"]);
+    this.#alive();
+    return this.#run([this.#input("ids", ids, options.tokenTypeIds ?? null)], options)[0];
+  }
+
+  /**
+   * One pass over several texts of any lengths. They are packed, not padded: each gives the bits that it gives alone.
+   *
+   * @param sequences ids of each, [T_b]
+   * @returns a result for each, in the same order
+   * @throws as `run`
+   */
+  runBatch(sequences: readonly ArrayLike<number>[], options: EncoderRunBatchOptions = {}): EncoderResult[] {
+    checkOptions("runBatch", options, ["outputs", "tokenTypeIds", "capture"]);
+    this.#alive();
+    if (!Array.isArray(sequences) || sequences.length === 0) {
+      throw new RangeError("runBatch: expected an array of at least one sequence of ids");
+    }
+    const { tokenTypeIds } = options;
+    if (tokenTypeIds !== undefined && (!Array.isArray(tokenTypeIds) || tokenTypeIds.length !== sequences.length)) {
+      throw new RangeError(`tokenTypeIds: expected an array of ${sequences.length}, one for each sequence`);
+    }
+    const inputs = sequences.map((ids: ArrayLike<number>, b) =>
+      this.#input(`sequences[${b}]`, ids, tokenTypeIds?.[b] ?? null),
+    );
+    return this.#run(inputs, options);
+  }
+
+  /**
+   * One pass over a rectangular batch, padded on the right, as other libraries take it. The padding is left out before
+   * anything is computed; its places in the result are 0.
+   *
+   * @returns [B, T, ...] of hidden states and of outputs by token, [B, ...] of outputs by text
+   * @throws as `run`; RangeError for a mask that is not ones followed by zeros
+   */
+  runPadded(input: PaddedInput, options: EncoderRunOptions = {}): Omit<EncoderResult, "captured"> {
+    checkOptions("runPadded", options, ["outputs"]);
+    const { sequences, tokenTypeIds, length } = stripPadding(input);
+    return withPadding(this.runBatch(sequences, { ...options, tokenTypeIds }), length, this.#network.heads);
+  }
+
+  /**
+   * The words of a span from the tokens at its borders and each place's number alone, by SpanBERT's span boundary head.
+   *
+   * @param ids of the whole text
+   * @param span its first and last token; it needs a token on each side
+   * @throws RangeError for a span without neighbours or longer than the head's table; Error for a model without the head
+   */
+  predictSpan(ids: ArrayLike<number>, span: { readonly start: number; readonly end: number }): SpanPrediction {
+    this.#alive();
+    const head = this.#network.spanBoundary;
+    if (head === null)
+      throw new Error("predictSpan: this model has no span boundary head; see `spanBoundaryHead` of load");
+    const input = this.#input("ids", ids, null);
+    let prediction: SpanPrediction | null = null;
+    const each = (_: number, { hidden }: EncoderOutput) => {
+      prediction = predictSpan(this.#runner, head, hidden, span);
+    };
+    this.#complete([input], [], null, each);
+    return prediction as unknown as SpanPrediction;
+  }
+
+  // ---- Tasks: embed, rerank
+
+  // ---- Tasks of heads
+
+  /** Bytes by purpose: weights, scratch. */
+  memory(): Readonly<Record<string, number>> {
+    this.#alive();
+    return this.#network.arena.report();
+  }
+
+  /** How it computes: kernels, threads, what the engine offers. */
+  get kernels(): KernelReport {
+    return this.#kernels.report();
+  }
+
+  /** Gives memory and threads back. Every later use throws. */
+  dispose(): void {
+    this.#kernels.dispose();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.dispose();
+  }
+
+  #run(
+    inputs: readonly EncoderInput[],
+    { outputs = this.outputs, capture: patterns = [] }: EncoderRunOptions & { readonly capture?: readonly string[] },
+  ): EncoderResult[] {
+    if (!Array.isArray(patterns) || !patterns.every((pattern) => typeof pattern === "string")) {
+      throw new TypeError(`capture: expected an array of tap names, got ${String(patterns)}`);
+    }
+    if (!Array.isArray(outputs)) throw new TypeError(`outputs: expected an array of names, got ${String(outputs)}`);
+    for (const name of outputs) {
+      if (this.outputs.includes(name)) continue;
+      const there = this.outputs.join(", ") || "none";
+      throw new RangeError(`outputs: this model has no "${String(name)}"; it has ${there}`);
+    }
+    const taps = selectTaps(patterns, this.taps);
+    const computed = this.outputs.filter((name) => outputs.includes(name) || taps.has(name));
+    const lengths = inputs.map(({ ids }) => ({ length: ids.length, start: 0 }));
+    const capture = taps.size === 0 ? null : new Capture(taps, lengths, this.#network.arena);
+    const results: EncoderResult[] = [];
+    const each = (index: number, { hidden, outputs: values }: EncoderOutput): void => {
+      const T = inputs[index].ids.length;
+      const tensor = (name: OutputName): Tensor => ({
+        data: (values[name] as Float32Array).slice(), // who changes one must not change the other
+        shape: outputShape(this.#network.heads, name, T),
+      });
+      const named = (names: readonly OutputName[]) => Object.fromEntries(names.map((name) => [name, tensor(name)]));
+      results[index] = {
+        hidden: { data: hidden.slice(), shape: [T, this.hiddenSize] },
+        outputs: named(computed.filter((name) => outputs.includes(name))),
+        captured: { ...capture?.take(index), ...named(computed.filter((name) => taps.has(name))) },
+      };
+    };
+    this.#complete(inputs, computed, capture, each);
+    return results;
+  }
+
+  /** A pass to its end: nobody else gets a turn. */
+  #complete(
+    inputs: readonly EncoderInput[],
+    outputs: readonly OutputName[],
+    capture: Capture | null,
+    each: (index: number, output: EncoderOutput) => void,
+  ): void {
+    this.#runner.run({ inputs, outputs, capture, each }, () => false).next();
+  }
+
+  #createHost(kernels: Kernels, sentence: SentenceSettings): TaskHost {
+    return {
+      kernels,
+      config: this.config,
+      heads: this.#network.heads,
+      hiddenSize: this.hiddenSize,
+      maxTokens: this.contextLength,
+      sentence,
+      tokenizer: (task) => {
+        this.#alive();
+        if (this.tokenizer !== null) return this.tokenizer;
+        throw new Error(`${task} needs a tokenizer, and this model has none: ${this.#tokenizerProblem}`);
+      },
+      tokenize: (call, texts, cutting) => this.#tokenize(call, texts, cutting),
+      encode: (inputs, outputs, each, options) => this.#encode(inputs, outputs, each, options),
+    };
+  }
+
+  #tokenize(call: string, texts: readonly TextOrPair[], cutting: Cutting = {}): TokenizedText[] {
+    const { maxTokens = this.contextLength, strategy = "longestFirst", stride = 0 } = cutting;
+    const truncation = { maxLength: Math.min(maxTokens, this.contextLength), strategy, stride };
+    const hasTypes = this.#network.typeVocabSize > 1;
+    return this.#host
+      .tokenizer(call)
+      .encodeBatch(texts, { truncation })
+      .map((encoding) => ({ encoding, ids: encoding.ids, typeIds: hasTypes ? encoding.typeIds : null }));
+  }
+
+  async #encode(
+    inputs: readonly EncoderInput[],
+    outputs: readonly OutputName[],
+    each: (index: number, output: EncoderOutput) => void,
+    { batchTokens = DEFAULT_BATCH_TOKENS, signal, onProgress }: TaskOptions,
+  ): Promise<void> {
+    const empty = inputs.findIndex(({ ids }) => ids.length === 0);
+    if (empty >= 0) throw new RangeError(`texts[${empty}] has no tokens`);
+    const pacer = new Pacer();
+    const batches = packByTokens(
+      inputs.map(({ ids }) => ids.length),
+      batchTokens,
+    );
+    let done = 0;
+    for (const indices of batches) {
+      this.#alive();
+      signal?.throwIfAborted();
+      const pass = {
+        inputs: indices.map((i) => inputs[i]),
+        outputs,
+        capture: null,
+        each: (i: number, output: EncoderOutput) => each(indices[i], output),
+      };
+      for (const _ of this.#runner.run(pass, pacer.due)) {
+        await pacer.rest();
+        this.#alive();
+        signal?.throwIfAborted();
+      }
+      done += indices.length;
+      onProgress?.({ done, total: inputs.length });
+      if (pacer.due()) await pacer.rest();
+    }
+    signal?.throwIfAborted();
+  }
+
+  /** A copy of the ids, which the caller may change, with every one of them in the vocabulary. */
+  #input(name: string, given: ArrayLike<number>, types: ArrayLike<number> | null): EncoderInput {
+    const ids = checkedIds(name, given, this.vocabSize);
+    if (ids.length === 0) throw new RangeError(`${name}: expected at least one token, got none`);
+    if (ids.length > this.contextLength) {
+      throw new RangeError(`${name}: ${ids.length} tokens do not fit the ${this.contextLength} that this model takes`);
+    }
+    if (types === null) return { ids, typeIds: null };
+    const kinds = this.#network.typeVocabSize;
+    if (kinds === 0) throw new RangeError(`tokenTypeIds: ${this.architecture} has no token types`);
+    const typeIds = checkedIds("tokenTypeIds", types, kinds);
+    if (typeIds.length !== ids.length) {
+      throw new RangeError(`tokenTypeIds: expected ${ids.length}, one for each id, got ${typeIds.length}`);
+    }
+    return { ids, typeIds };
+  }
+
+  #alive(): void {
+    if (this.#network.arena.disposed) throw new Error("this model was disposed");
+  }
+}
+
+function checkedIds(name: string, given: ArrayLike<number>, below: number): number[] {
+  if (typeof given !== "object" || given === null || !Number.isSafeInteger(given.length)) {
+    throw new TypeError(`${name}: expected an array of token ids, got ${String(given)}`);
+  }
+  return Array.from(given, (id, i) => checkInteger(`${name}[${i}]`, id, 0, below - 1));
+}
