@@ -39,9 +39,17 @@ function withConfig(files: Files, changes: Record<string, unknown>): Files {
 }
 
 describe("config.json", () => {
-    [{ model_type: "mamba" }, UnsupportedModelError, /config.json: .*"model_type".*"mamba".*supported: albert, .*llama/],
-    [{ model_type: "bert" }, UnsupportedModelError, /config.json: .*"architectures".*LlamaForCausalLM.*supported: BertModel/],
-    [{ model_type: "bert" }, UnsupportedModelError, /config.json: .*"model_type".*"bert".*supported: llama/],
+  const cases: [changes: Record<string, unknown>, kind: new (...args: never[]) => Error, message: RegExp][] = [
+    [
+      { model_type: "mamba" },
+      UnsupportedModelError,
+      /config.json: .*"model_type".*"mamba".*supported: albert, .*llama/,
+    ],
+    [
+      { model_type: "bert" },
+      UnsupportedModelError,
+      /config.json: .*"architectures".*LlamaForCausalLM.*supported: BertModel/,
+    ],
     [{ model_type: "__proto__" }, UnsupportedModelError, /model_type/],
     [{ model_type: 7 }, ModelFileError, /"model_type": expected a string, got 7/],
     [{ hidden_act: "mish" }, UnsupportedModelError, /"hidden_act".*"mish".*silu/],
