@@ -200,7 +200,7 @@ describe("pytorch_model.bin", () => {
   const OLD = new Uint8Array(readFileSync(fixture("pytorch/before-1.6.bin")));
   const TWIN = readFolder(fixture("goldens/tiny/llama-gqa"));
   const logits = async (files: Files, options = {}) => {
-    await using model = await load(sourceOf(files), options);
+    await using model = await loadDecoder(sourceOf(files), options);
     return model.run([1, 2, 3]).logits.data;
   };
   const moved = (name: string): Files => {

@@ -21,8 +21,14 @@ interface Golden {
 }
 
 const TINY = fixture("goldens/tiny");
+/** Heads and branches of configs that the first leaves out. */
+const HEADS = fixture("goldens/heads");
 const FAMILIES = /^(bert|roberta|xlm-roberta|distilbert|electra|albert|mpnet|modernbert|spanbert)(-|$)/;
 const VARIANTS = readdirSync(TINY).filter((name) => FAMILIES.test(name));
+const FOLDERS = [
+  ...VARIANTS.map((name) => ({ name, folder: `${TINY}/${name}` })),
+  ...readdirSync(HEADS).map((name) => ({ name, folder: `${HEADS}/${name}` })),
+];
 
 /** What the goldens call the outputs of heads. */
 const OUTPUTS: Readonly<Record<string, string>> = {
@@ -32,11 +38,11 @@ const OUTPUTS: Readonly<Record<string, string>> = {
 };
 
 /** A variant's folder, with its config in the keys of transformers 5 or 4. */
-function variant(name: string, config: string): FileSource {
+function variant(folder: string, config: string): FileSource {
   return {
-    name: `${name} with ${config}`,
+    name: `${folder} with ${config}`,
     async read(path, start, end) {
-      const file = `${TINY}/${name}/${path === "config.json" ? config : path}`;
+      const file = `${folder}/${path === "config.json" ? config : path}`;
       return existsSync(file) ? new Uint8Array(readFileSync(file).subarray(start, end)) : null;
     },
   };
@@ -44,10 +50,10 @@ function variant(name: string, config: string): FileSource {
 
 test("all families are here", () => {
   expect(VARIANTS).toHaveLength(19);
+  expect(FOLDERS).toHaveLength(48);
 });
 
-describe.each(VARIANTS)("%s", (name) => {
-  const folder = `${TINY}/${name}`;
+describe.each(FOLDERS)("$name", ({ folder }) => {
   const golden = readJson<Golden>(`${folder}/expected.json`);
   const expected = readExpected(`${folder}/expected.safetensors`);
   const configs = ["config.json", "config.v4.json"].filter((file) => existsSync(`${folder}/${file}`));
@@ -56,7 +62,7 @@ describe.each(VARIANTS)("%s", (name) => {
     let model: Encoder;
     beforeAll(async () => {
       const spanBoundary = existsSync(`${folder}/sbo.safetensors`) ? { spanBoundaryHead: "sbo.safetensors" } : {};
-      model = await loadEncoder(variant(name, config), spanBoundary);
+      model = await loadEncoder(variant(folder, config), spanBoundary);
     });
     afterAll(() => model.dispose());
 

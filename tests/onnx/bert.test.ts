@@ -36,7 +36,7 @@ function packed(model: Encoder, texts: readonly Text[]): Taps[] {
 /** The same of the graph, for texts as one padded batch; padding is cut off again. */
 async function theirs(graph: OnnxModel, texts: readonly Text[]): Promise<Taps[]> {
   const T = Math.max(...texts.map(({ ids }) => ids.length));
-  // Padding is no zeros: if a mask did not hide it, it would show.
+  // Any word and type will do for padding: were it not hidden by the mask, it would show.
   const filled = (rows: readonly (readonly number[])[], filler: number) => {
     const padded = rows.flatMap((row) => [...row, ...Array<number>(T - row.length).fill(filler)]);
     return int64(padded, rows.length, T);

@@ -20,6 +20,7 @@ export {
   quantizeEmbedding,
 } from "./embeddings/quantize";
 export { type SearchHit, type SearchOptions, search, VectorIndex, type VectorIndexOptions } from "./embeddings/search";
+export type { Pooling, ScoreActivation } from "./embeddings/sentence-settings";
 export {
   cosineSimilarity,
   hammingDistance,
@@ -103,6 +104,24 @@ export {
   squadScores,
 } from "./metrics/squad";
 export { loadTokenizer } from "./model-files";
+export { countParameters, type ParameterCount } from "./parameters";
 export type { ModelConfig } from "./registry";
 export { summarizeTaps, type Tensor } from "./taps/capture";
+export type {
+  AnswerDetails,
+  AnswerOptions,
+  AnswerResult,
+  AnswerSpan,
+  NoAnswer,
+  QuestionInContext,
+} from "./tasks/answer";
+export type { Classification, ClassifyOptions, ScoreFunction } from "./tasks/classify";
+export type { Embedding, EmbeddingInfo, EmbedOptions } from "./tasks/embed";
+export type { Aggregation } from "./tasks/entities";
+export type { FillMaskOptions, MaskFilling } from "./tasks/fill-mask";
+export type { TaskOptions, TaskProgress, TextOrPair } from "./tasks/host";
+export type { NextSentence, TextPair } from "./tasks/next-sentence";
+export type { RankedDocument, RerankOptions } from "./tasks/rerank";
+export type { Entity, TokenClassifyOptions } from "./tasks/token-classify";
+export type { ZeroShotOptions, ZeroShotResult } from "./tasks/zero-shot";
 export type { LoadProgress, WeightDtype } from "./weights/weights";

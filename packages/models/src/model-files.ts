@@ -4,7 +4,7 @@ import { checkOptions } from "@qkv/core";
 import { Tokenizer } from "@qkv/tokenize";
 import { type FoundChatTemplates, findChatTemplates, folderChatTemplates, ggufChatTemplates } from "./chat/files";
 import { JsonConfig } from "./config/json-config";
-import { readSentenceFiles, type SentenceFiles } from "./embeddings/sentence-files";
+import { readSentenceFiles, type SentenceFiles, transformerFolder } from "./embeddings/sentence-files";
 import { ModelFileError } from "./errors";
 import type { CheckedSource } from "./files/checked";
 import { parseJson } from "./files/json";
@@ -14,7 +14,7 @@ import { type Gguf, openGguf } from "./formats/gguf";
 import { openLlama2c } from "./formats/llama2c";
 import { openPytorch, PYTORCH_FILES, usualPytorch } from "./formats/pytorch";
 import { findSafetensors, openSafetensors, usualSafetensors } from "./formats/safetensors";
-import { ARCHITECTURES, type ParsedModel, readLlama2c } from "./registry";
+import { ARCHITECTURES, architectureOf, type ParsedModel, readLlama2c } from "./registry";
 import {
   folderTokenizer,
   isLlama2cTokenizer,
@@ -91,7 +91,8 @@ function folderOf(file: string): string {
 
 /** The model of a folder: Hugging Face's, or the only GGUF or llama2.c file. */
 export async function findModel(files: CheckedSource): Promise<string> {
-  if (await files.exists(CONFIG)) return CONFIG;
+  const folder = await transformerFolder(files);
+  if (await files.exists(folder + CONFIG)) return folder + CONFIG;
   const names = (await files.list()) ?? [];
   const found = names.filter((name) => name.endsWith(".gguf"));
   // A llama2.c folder holds two .bin files: the model and its tokenizer.
@@ -123,17 +124,16 @@ async function identifyFolder(
   const path = weightFile ?? (await findWeights(files, folder));
   const { format, tensors } = await openWeights(files, path);
   const parse = async (): Promise<ModelFiles> => {
-    const known = Object.keys(ARCHITECTURES);
-    if (!known.includes(architecture)) throw json.unsupported("model_type", known);
+    const { fromJson, defaultEndIds } = architectureOf(json);
     if (json.has("quantization_config")) throw json.unsupported("quantization_config", ["none"]);
     const head = await spanBoundaryTensors(files, folder, architecture, choice.spanBoundaryHead);
     const named = new Map([...tensors, ...head]);
-    const model = ARCHITECTURES[architecture].fromJson(json, named);
-    const endIds = await readEndIds(files, folder, json, ARCHITECTURES[architecture].defaultEndIds);
+    const model = fromJson(json, named);
+    const endIds = await readEndIds(files, folder, json, defaultEndIds);
     const tokenizer = await readTokenizer(choice.tokenizer, null, () => folderTokenizer(files, folder));
     const chat = await findChatTemplates(() => folderChatTemplates(files, folder));
     const checkpoint = { files, file: path, tensors: model.tensors ?? named };
-    const sentence = model.kind === "encoder" ? await readSentenceFiles(files, folder) : null;
+    const sentence = model.kind === "encoder" ? await readSentenceFiles(files, folder, json) : null;
     return { architecture, model, checkpoint, ...tokenizer, chat, endIds, sentence };
   };
   return { format, architecture, tensors, parse };

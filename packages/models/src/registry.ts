@@ -3,6 +3,7 @@
 import type { Kernels } from "@qkv/core";
 import { createAlbert, parseAlbertConfig } from "./albert/albert";
 import { createBert, parseBertConfig } from "./bert/bert";
+import { readBertGguf } from "./bert/gguf";
 import type { JsonConfig } from "./config/json-config";
 import type { DecoderNetwork } from "./decoder/network";
 import { createDistilBert, parseDistilBertConfig } from "./distilbert/distilbert";
@@ -58,7 +59,11 @@ interface Architecture {
 /** By `model_type` of config.json, which is also `general.architecture` of GGUF files. */
 export const ARCHITECTURES: Readonly<Record<string, Architecture>> = {
   albert: encoder(parseAlbertConfig, createAlbert),
-  bert: encoder(parseBertConfig, createBert),
+  bert: encoder(parseBertConfig, createBert, async (gguf, json) => {
+    const { config, tensors } = readBertGguf(gguf, json);
+    const create = (weights: Weights, kernels: Kernels) => createBert(config, weights, kernels);
+    return { kind: "encoder", config, sentence: null, tensors, create };
+  }),
   distilbert: encoder(parseDistilBertConfig, createDistilBert),
   electra: encoder(parseElectraConfig, createElectra),
   modernbert: encoder(parseModernBertConfig, createModernBert),
@@ -92,6 +97,14 @@ function encoder<C extends EncoderConfig>(
     },
     fromGguf,
   };
+}
+
+/** The entry of a config's `model_type`. @throws UnsupportedModelError for one that does not run */
+export function architectureOf(json: JsonConfig): Architecture {
+  const name = json.string("model_type");
+  const known = Object.keys(ARCHITECTURES);
+  if (!known.includes(name)) throw json.unsupported("model_type", known);
+  return ARCHITECTURES[name];
 }
 
 /** llama2.c's files name no architecture: there is one. */

@@ -2,11 +2,20 @@
 
 import { checkInteger, checkOptions, type Kernels } from "@qkv/core";
 import type { Tokenizer } from "@qkv/tokenize";
+import type { EmbeddingPrecision } from "../embeddings/quantize";
 import type { SentenceSettings } from "../embeddings/sentence-settings";
 import type { KernelReport, ModelKernels } from "../kernels";
 import { Pacer } from "../pace";
 import { Capture, selectTaps, type Tensor } from "../taps/capture";
+import { type AnswerOptions, type AnswerResult, answer, type QuestionInContext } from "../tasks/answer";
+import { type Classification, type ClassifyOptions, classify } from "../tasks/classify";
+import { type Embedding, type EmbeddingInfo, type EmbedOptions, embed, embeddingWidth } from "../tasks/embed";
+import { type FillMaskOptions, fillMask, type MaskFilling } from "../tasks/fill-mask";
 import type { Cutting, TaskHost, TaskOptions, TextOrPair, TokenizedText } from "../tasks/host";
+import { type NextSentence, nextSentence, type TextPair } from "../tasks/next-sentence";
+import { type RankedDocument, type RerankOptions, rerank } from "../tasks/rerank";
+import { type Entity, type TokenClassifyOptions, tokenClassify } from "../tasks/token-classify";
+import { type ZeroShotOptions, type ZeroShotResult, zeroShotClassify } from "../tasks/zero-shot";
 import type { EncoderConfig } from "./config";
 import type { HeadName } from "./heads";
 import type { EncoderNetwork } from "./network";
@@ -185,7 +194,205 @@ export class Encoder {
 
   // ---- Tasks: embed, rerank
 
+  /** What the model's files say about its embeddings. */
+  get embeddings(): EmbeddingInfo {
+    const { sentence, hiddenSize } = this.#host;
+    const { problem, pooling, modules, prompts, defaultPrompt, similarity } = sentence;
+    const dimensions = problem === null ? embeddingWidth(hiddenSize, pooling, modules) : 0;
+    return { dimensions, pooling, prompts: { ...prompts }, defaultPrompt, similarity };
+  }
+
+  /**
+   * Embeddings of texts: what sentence-transformers' `encode` gives for the same folder, by its modules.json (pooling,
+   * Dense, LayerNorm, Normalize), prompts and longest text (`max_seq_length`, whatever tokenizer.json says). Without these
+   * files: the mean over all tokens. A text's embedding is the same bits alone and in any company.
+   *
+   * @param texts one, or a list; an empty text has its special tokens to be embedded
+   * @returns for one text a Float32Array [dimensions] (`precision` may ask for fewer bits), for a list one for each, in order
+   * @throws TypeError and RangeError for texts and options of the wrong type or value, before any work; Error for a model
+   *   without a tokenizer; the signal's reason; OutOfMemoryError
+   * @example
+   * const [query] = await model.embed(["How tall is K2?"], { promptName: "query" });
+   * const short = await model.embed("K2 is 8611 m tall.", { dimensions: 64, normalize: true });
+   */
+  async embed<P extends EmbeddingPrecision | "f32" = "f32">(
+    texts: string,
+    options?: EmbedOptions<P>,
+  ): Promise<Embedding<P>>;
+  async embed<P extends EmbeddingPrecision | "f32" = "f32">(
+    texts: readonly string[],
+    options?: EmbedOptions<P>,
+  ): Promise<Embedding<P>[]>;
+  async embed<P extends EmbeddingPrecision | "f32" = "f32">(
+    texts: string | readonly string[],
+    options?: EmbedOptions<P>,
+  ): Promise<Embedding<P> | Embedding<P>[]>;
+  async embed<P extends EmbeddingPrecision | "f32" = "f32">(
+    texts: string | readonly string[],
+    options?: EmbedOptions<P>,
+  ): Promise<Embedding<P> | Embedding<P>[]> {
+    this.#alive();
+    return embed(this.#host, texts, options);
+  }
+
+  /**
+   * Documents in the order of how well they answer a query, by a cross-encoder: what sentence-transformers'
+   * `CrossEncoder.rank` gives. Pairs that are too long lose the end of the longer text.
+   *
+   * @returns the best first, equals in the order in which they were given
+   * @throws as `embed`; Error for a model that is no sequence classifier with one output
+   * @example
+   * const [best] = await model.rerank("How tall is K2?", ["K2 is 8611 m tall.", "Eggs are boiled."], { topK: 1 });
+   * // { index: 0, score: 0.99, document: "K2 is 8611 m tall." }
+   */
+  async rerank(query: string, documents: readonly string[], options?: RerankOptions): Promise<RankedDocument[]> {
+    this.#alive();
+    return rerank(this.#host, query, documents, options);
+  }
+
   // ---- Tasks of heads
+
+  /**
+   * The words that fit where a text has masks, by a masked language model. The mask is written as the model's tokenizer
+   * has it: [MASK] in BERT's family, <mask> in RoBERTa's.
+   *
+   * Scores are probabilities among the whole vocabulary, each mask's by itself with the others in place. Texts that are
+   * too long are cut at the end; a mask must not be lost.
+   *
+   * @returns for each text a list for each of its masks, best first
+   * @throws Error for a model without a masked language model's head; RangeError for a text without a mask or with one
+   *   beyond what the model takes, and for a target that is no single token; TypeError; the signal's reason
+   * @example
+   * const [fillings] = await bert.fillMask("The capital of France is [MASK].", { topK: 3 });
+   * fillings[0].token; // "paris"
+   */
+  async fillMask(text: string, options?: FillMaskOptions): Promise<MaskFilling[][]>;
+  async fillMask(texts: readonly string[], options?: FillMaskOptions): Promise<MaskFilling[][][]>;
+  async fillMask(
+    texts: string | readonly string[],
+    options: FillMaskOptions = {},
+  ): Promise<MaskFilling[][] | MaskFilling[][][]> {
+    this.#alive();
+    return fillMask(this.#host, texts, options);
+  }
+
+  /**
+   * The labels of texts, or of pairs of texts, by a sequence classifier; of a regression, its number. Texts that are too
+   * long are cut at the end, of a pair the longer first.
+   *
+   * @param texts a text, or an array of texts and of [text, pair]; a single pair is [[text, pair]]
+   * @returns for each text all its labels, best first, or the first `topK`
+   * @throws Error for a model without a sequence classifier; TypeError and RangeError for wrong texts and options; the
+   *   signal's reason
+   * @example
+   * const [{ label, score }] = await model.classify("I love this film.");
+   */
+  async classify(texts: readonly TextOrPair[], options?: ClassifyOptions): Promise<Classification[][]>;
+  async classify(text: string, options?: ClassifyOptions): Promise<Classification[]>;
+  async classify(
+    texts: string | readonly TextOrPair[],
+    options: ClassifyOptions = {},
+  ): Promise<Classification[] | Classification[][]> {
+    this.#alive();
+    return classify(this.#host, texts, options);
+  }
+
+  /**
+   * How well labels of your own fit a text, by a model of natural language inference: whether the text entails "This
+   * example is <label>." One pass for each text and label. Texts that are too long are cut at the end, hypotheses never.
+   *
+   * @param labels at least one
+   * @returns for each text its labels, best first, and their scores: with `multiLabel` (or a single label) each one's
+   *   probability against contradiction, else probabilities that sum up to 1
+   * @throws Error for a model without a label "entailment"; TypeError and RangeError for wrong texts, labels and options;
+   *   the signal's reason
+   * @example
+   * const { labels, scores } = await nli.zeroShotClassify("The team won on Sunday.", ["sports", "politics"]);
+   */
+  async zeroShotClassify(text: string, labels: readonly string[], options?: ZeroShotOptions): Promise<ZeroShotResult>;
+  async zeroShotClassify(
+    texts: readonly string[],
+    labels: readonly string[],
+    options?: ZeroShotOptions,
+  ): Promise<ZeroShotResult[]>;
+  async zeroShotClassify(
+    texts: string | readonly string[],
+    labels: readonly string[],
+    options: ZeroShotOptions = {},
+  ): Promise<ZeroShotResult | ZeroShotResult[]> {
+    this.#alive();
+    return zeroShotClassify(this.#host, texts, labels, options);
+  }
+
+  /**
+   * The entities of a text, by a token classifier: names, places, parts of speech, with their place in the text.
+   *
+   * Aggregations, as in transformers: "none" gives every token; "simple" joins neighbours of one type, with B- as the
+   * beginning of another; "first", "average" and "max" first give every word one label: its first token's, that of the
+   * mean probabilities, or that of its surest token. A word is what WordPiece cuts as one, and with other tokenizers what
+   * white space parts.
+   *
+   * A text that is longer than the model runs in windows that share `stride` tokens. Of entities that overlap the longer
+   * stays, then the one with the better score; under "none" each token is taken from the window that shows more around it.
+   *
+   * @throws Error for a model without a token classifier; TypeError and RangeError for wrong texts and options; the
+   *   signal's reason
+   * @example
+   * const entities = await ner.tokenClassify("Angela Merkel met Barack Obama.", { aggregation: "first" });
+   * // [{ label: "PER", score: 0.99, start: 0, end: 13, text: "Angela Merkel" }, ...]
+   */
+  async tokenClassify(text: string, options?: TokenClassifyOptions): Promise<Entity[]>;
+  async tokenClassify(texts: readonly string[], options?: TokenClassifyOptions): Promise<Entity[][]>;
+  async tokenClassify(
+    texts: string | readonly string[],
+    options: TokenClassifyOptions = {},
+  ): Promise<Entity[] | Entity[][]> {
+    this.#alive();
+    return tokenClassify(this.#host, texts, options);
+  }
+
+  /**
+   * The part of a context that answers a question, by a question answering model (SQuAD). A context that is too long runs
+   * in windows that share `stride` tokens; a span lies in one of them.
+   *
+   * For models that know questions without an answer (SQuAD 2.0) give `noAnswerThreshold`: the answer is null unless the
+   * best span's logits exceed those of [CLS] by more. Scores for choosing it are in every result.
+   *
+   * @returns the best span, and in `spans` the `topK` best with different texts; `answer` is null where there is none
+   * @throws Error for a model without such a head; RangeError for a question that fills a window; TypeError and RangeError
+   *   for wrong questions and options; the signal's reason
+   * @example
+   * const context = "My name is Wolfgang and I live in Berlin.";
+   * const { answer, start, end } = await qa.answer({ question: "Where do I live?", context });
+   */
+  async answer(question: QuestionInContext, options?: AnswerOptions): Promise<AnswerResult>;
+  async answer(questions: readonly QuestionInContext[], options?: AnswerOptions): Promise<AnswerResult[]>;
+  async answer(
+    questions: QuestionInContext | readonly QuestionInContext[],
+    options: AnswerOptions = {},
+  ): Promise<AnswerResult | AnswerResult[]> {
+    this.#alive();
+    return answer(this.#host, questions, options);
+  }
+
+  /**
+   * Whether the second text of a pair follows the first, by BERT's next sentence head. Texts that are too long are cut at
+   * the end, the longer first.
+   *
+   * @param pairs a pair, or an array of pairs
+   * @throws Error for a model without the head; TypeError for what is no pair; the signal's reason
+   * @example
+   * const { isNext } = await bert.nextSentence(["Anna left Berlin.", "She moved to New York."]);
+   */
+  async nextSentence(pairs: readonly TextPair[], options?: TaskOptions): Promise<NextSentence[]>;
+  async nextSentence(pair: TextPair, options?: TaskOptions): Promise<NextSentence>;
+  async nextSentence(
+    pairs: TextPair | readonly TextPair[],
+    options: TaskOptions = {},
+  ): Promise<NextSentence | NextSentence[]> {
+    this.#alive();
+    return nextSentence(this.#host, pairs, options);
+  }
 
   /** Bytes by purpose: weights, scratch. */
   memory(): Readonly<Record<string, number>> {

@@ -127,8 +127,9 @@ export function wordDecoder(
   const weight = tied ? words : w.embedding(decoder, words.rows, words.columns);
   if (bias === null) return linearStage({ weight, bias: null });
   const ownBias = `${decoder}.bias`;
-  const biasName = w.has(bias, true) ? bias : ownBias;
-  if (biasName !== ownBias) w.skip(ownBias); // the same vector once more
+  // Untied, transformers saves two and adds the layer's own; tied, they are the same vector.
+  const biasName = w.has(bias, true) && (config.tieWordEmbeddings || !w.has(ownBias, true)) ? bias : ownBias;
+  for (const name of [bias, ownBias]) if (name !== biasName) w.skip(name);
   return linearStage({ weight, bias: w.vector(biasName, words.rows) });
 }
 

@@ -7,10 +7,10 @@ import type { EncoderNetwork, PackedText } from "./network";
 /** See `Heads` for their shapes. */
 export type OutputName = "pooled" | "logits" | "nextSentenceLogits" | "startLogits" | "endLogits";
 
-/** Which head gives an output. No model has two heads that give `logits`. */
+/** Which head gives an output: the first of these that the model has. */
 const OUTPUTS: Readonly<Record<OutputName, readonly HeadName[]>> = {
   pooled: ["pooler"],
-  logits: ["maskedLm", "sequenceClassification", "tokenClassification", "replacedTokens"],
+  logits: ["maskedLm", "sequenceClassification", "tokenClassification", "replacedTokens", "nextSentence"],
   nextSentenceLogits: ["nextSentence"],
   startLogits: ["questionAnswering"],
   endLogits: ["questionAnswering"],

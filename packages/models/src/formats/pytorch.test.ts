@@ -1,4 +1,3 @@
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { ModelFileError, UnsupportedModelError } from "../errors";
 import { openSource } from "../files/open";
@@ -20,7 +19,7 @@ import {
   zip,
 } from "./pytorch-testing";
 import { openSafetensors } from "./safetensors";
-import { concat, expectBadFile, inMemory, readRepositoryFile, repositoryPath, sameBits, utf8, values } from "./testing";
+import { expectBadFile, inMemory, readRepositoryFile, repositoryPath, sameBits, utf8, values } from "./testing";
 
 const F = "pytorch_model.bin";
 const INDEX = "pytorch_model.bin.index.json";
@@ -228,6 +227,7 @@ describe("a checkpoint is refused", () => {
     ["a view past the storage", { shape: [2], offset: 5 }, /too few for the shape \[2\] from element 5/],
     ["an offset past everything", { shape: [0], offset: HUGE }, /too few for the shape \[0\] from element 9007/],
     ["sizes whose product is not exact", { shape: [2 ** 30, 2 ** 30], strides: [2 ** 30, 1] }, /too few for the shape/],
+    ["sizes past what is exact, before strides", { shape: [2, 2 ** 40, 2 ** 40], strides: [5, 2 ** 40, 1] }, /too few/],
     ["sizes whose product is 0 in 64 bits", { shape: [2 ** 32, 2 ** 32], strides: [2 ** 32, 1] }, /too few/],
   ];
   it.each(tensors)("for %s, by the tensor's name", (_, parts, problem) => {
@@ -265,7 +265,11 @@ describe("a checkpoint is refused", () => {
     ["more arguments", dict({ a: tensor({ rest: [NO_HOOKS, ops("}"), ops("N")] }) }), /sizes, strides or an offset/],
     ["fewer arguments", dict({ a: tensor({ rest: [] }) }), /sizes, strides or an offset/],
     ["no strides", dict({ a: tensor({ strides: [] }) }), /sizes, strides or an offset/],
-    ["more dimensions than there are", dict({ a: tensor({ shape: count(65) }) }), /sizes, strides or an offset/],
+    [
+      "more dimensions than there are",
+      dict({ a: tensor({ shape: Array<number>(65).fill(1) }) }),
+      /sizes, strides or an offset/,
+    ],
     ["a tensor of no storage", dict({ a: call("torch._utils._rebuild_tensor_v2", int(1)) }), /a tensor of no storage/],
     ["a tensor of a tensor", dict({ a: call("torch._utils._rebuild_tensor_v2", tensor()) }), /a tensor of no storage/],
     [
@@ -274,6 +278,11 @@ describe("a checkpoint is refused", () => {
       /parameter of no/,
     ],
     ["a called class", dict({ a: call("torch.FloatStorage") }), /calls torch.FloatStorage, which is no function/],
+    [
+      "a persistent id of six parts",
+      ops(tuple(str("storage"), global("torch.FloatStorage"), str("0"), str("cpu"), int(6), ops("N")), "Q"),
+      /persistent id that describes no storage/,
+    ],
     ["no persistent id", ops("NQ"), /persistent id that describes no storage/],
     ["another persistent id", ops(tuple(str("module"), str("x")), "Q"), /persistent id that describes no storage/],
     [
@@ -321,6 +330,17 @@ describe("a checkpoint is refused", () => {
     refusedAs(open(checkpoint(pickle(body))), UnsupportedModelError, problem),
   );
 
+  it("for dicts that are all the same large one, without looking into each", () => {
+    const entries = Array.from({ length: 50_000 }, (_, i) => ops(str(`${i}`), "N"));
+    const same = Array.from({ length: 100_000 }, (_, i) => ops(str(`${i}`), "h\0"));
+    const inParts = (items: readonly Uint8Array[]) =>
+      Array.from({ length: items.length / 10_000 }, (_, i) =>
+        ops("(", ...items.slice(i * 10_000, (i + 1) * 10_000), "u"),
+      );
+    const body = ops("}", str("x"), "}q\0", ...inParts(entries), "s", ...inParts(same));
+    return refusedAs(open(checkpoint(pickle(body))), UnsupportedModelError, /"a dict of x, 0, 1, .*, \.\.\."/);
+  });
+
   it("for a name that is not a state dict's, and nothing runs", async () => {
     for (const name of ["os.system", "posix.system", "builtins.eval", "torch.load", "torch._utils._rebuild_qtensor"]) {
       const body = dict({ a: call(name, str("touch /tmp/pwned")) });
@@ -351,79 +371,4 @@ describe("a checkpoint is refused", () => {
   ])("for %s", (_, file, problem) => refusedAs(open(file), UnsupportedModelError, problem));
 
   it("for a file that is not there", () => expectBadFile(openPytorch(inMemory({}), F), { problem: /no such file/ }));
-});
-
-// ---- Damage: a file is read, or refused by one error that names it
-
-const patch = fc.oneof(
-  fc.uint8Array({ minLength: 1, maxLength: 4 }),
-  fc
-    .constantFrom("R", "b", "Q", "a", "s", "(", "t", "h\0", "cos\nsystem\n", "X\xff\xff\xff\x7f", "\x93")
-    .map((text) => ops(text)),
-  fc.constantFrom(0, 1, 2 ** 31, 2 ** 32 - 1).map((value) => new Uint8Array(new Uint32Array([value]).buffer)),
-);
-const mutations = fc.array(fc.record({ at: fc.noBias(fc.nat(999_999)), patch }), {
-  minLength: 1,
-  maxLength: 4,
-});
-
-describe.each([
-  "pytorch/state-dict.bin",
-  "pytorch/protocol-4.bin",
-  "pytorch/values.bin",
-  `goldens/tiny/llama-gqa-bin/${F}`,
-])("%s, damaged", (name) => {
-  const whole = readRepositoryFile(`tests/fixtures/${name}`);
-  // Where a mutation matters: what comes before the first storage, and the directory.
-  const head = Math.min(4096, whole.length);
-  const tail = Math.min(2500, whole.length - head);
-  const outcomes = { read: 0, refused: 0 };
-
-  async function readsOrRefuses(file: Uint8Array, sizes: boolean): Promise<void> {
-    const files = inMemory({ [F]: file }, { sizes });
-    try {
-      const { tensors } = await openPytorch(files, F);
-      for (const entry of tensors.values()) {
-        expect(entry.end).toBeLessThanOrEqual(file.length);
-        if (["F32", "F16", "BF16"].includes(entry.dtype)) await values(files, entry);
-      }
-      outcomes.read++;
-    } catch (error) {
-      if (!(error instanceof ModelFileError || error instanceof UnsupportedModelError)) throw error;
-      expect(error.file).toBe(F);
-      expect(error.message.startsWith(`${F}: `)).toBe(true);
-      expect(error.message.length).toBeLessThan(2000);
-      outcomes.refused++;
-    }
-  }
-
-  it("is read or refused, mutated", async () => {
-    await fc.assert(
-      fc.asyncProperty(mutations, fc.boolean(), async (changes, sizes) => {
-        const file = whole.slice();
-        for (const { at, patch } of changes) {
-          const place = Math.floor((at / 1e6) * (head + tail));
-          const start = place < head ? place : file.length - tail + place - head;
-          file.set(patch.subarray(0, file.length - start), start);
-        }
-        await readsOrRefuses(file, sizes);
-      }),
-      { seed: 20261121, numRuns: 1000 },
-    );
-    expect(outcomes.read).toBeGreaterThan(20);
-    expect(outcomes.refused).toBeGreaterThan(20);
-  });
-
-  it("is refused, cut off or with something before or behind", async () => {
-    outcomes.read = 0;
-    await fc.assert(
-      fc.asyncProperty(fc.nat(whole.length - 1), fc.boolean(), async (length, sizes) => {
-        await readsOrRefuses(whole.subarray(0, length), sizes);
-      }),
-      { seed: 20261121, numRuns: 300 },
-    );
-    await readsOrRefuses(concat(whole, utf8("x")), true);
-    await readsOrRefuses(concat(utf8("x"), whole), true);
-    expect(outcomes.read).toBe(0);
-  });
 });

@@ -1,13 +1,12 @@
 /**
  * PyTorch checkpoints (`pytorch_model.bin`), as `torch.save` writes them since 1.6: a zip of stored entries, where
- * `data.pkl` describes the tensors and `data/N` are their storages. Follows `torch/serialization.py` and
- * `torch/_utils.py`. The pickle is read as plain data; nothing that it says is run.
+ * `data.pkl` describes the tensors and `data/N` are their storages. Follows `torch/serialization.py`. The pickle is read
+ * as plain data; nothing that it says is run.
  */
 
 import { ModelFileError, shown, UnsupportedModelError } from "../errors";
 import type { CheckedSource } from "../files/checked";
-import { type PickleMeaning, type PickleProblem, readPickle } from "./pickle";
-import { describe, isKind, type PickleDict, type PickleValue } from "./pickle-values";
+import { readStateDict, type Storage, type Tensor } from "./pytorch-state";
 import { openShards } from "./safetensors";
 import type { TensorEntry } from "./tensor";
 import { locateEntry, readEntry, readZipDirectory, type ZipDirectory } from "./zip";
@@ -19,8 +18,6 @@ export const PYTORCH_FILES: readonly string[] = ["pytorch_model.bin", "pytorch_m
 const MAX_PICKLE_BYTES = 32 * 1024 * 1024;
 /** `byteorder` and `version` hold a word. */
 const MAX_WORD_BYTES = 64;
-/** PyTorch's own limit. */
-const MAX_DIMENSIONS = 64;
 /** The last version of the archive that PyTorch reads (`kMaxSupportedFileFormatVersion`). */
 const MAX_VERSION = 10;
 /** Local headers that are asked for at once: over a network each is a round trip. */
@@ -30,39 +27,6 @@ export const LOOK_BYTES = 512;
 
 /** The integer 0x1950a86a20f9469cfc6c with its opcode: what the pickles of `torch.save` before 1.6 begin with. */
 const MAGIC_NUMBER = "\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19";
-
-/** Storage classes of `torch`: the dtype as safetensors calls it, and bytes per element. */
-const STORAGES: ReadonlyMap<string, readonly [dtype: string, bytes: number]> = new Map([
-  ["torch.FloatStorage", ["F32", 4]],
-  ["torch.HalfStorage", ["F16", 2]],
-  ["torch.BFloat16Storage", ["BF16", 2]],
-  ["torch.DoubleStorage", ["F64", 8]],
-  ["torch.LongStorage", ["I64", 8]],
-  ["torch.IntStorage", ["I32", 4]],
-  ["torch.ShortStorage", ["I16", 2]],
-  ["torch.CharStorage", ["I8", 1]],
-  ["torch.ByteStorage", ["U8", 1]],
-  ["torch.BoolStorage", ["BOOL", 1]],
-]);
-
-interface Storage {
-  readonly kind: "storage";
-  readonly key: string;
-  readonly className: string;
-  /** In elements. */
-  readonly length: number;
-}
-
-interface Tensor {
-  readonly kind: "tensor";
-  readonly storage: Storage;
-  /** In elements, like the strides. */
-  readonly offset: number;
-  readonly shape: readonly number[];
-  readonly strides: readonly number[];
-}
-
-type Value = PickleValue<Storage | Tensor>;
 
 /**
  * What to say of a file in one of PyTorch's older formats, by its first `LOOK_BYTES`; null if it is none of them. They
@@ -120,8 +84,7 @@ export async function openPytorch(
   await checkWords(files, directory, root);
 
   const pickle = await readEntry(files, directory, directory.entries.get(`${root}data.pkl`)!, MAX_PICKLE_BYTES);
-  const stateDict = readPickle(pickle, new StateDict(), { file: path, part: `${root}data.pkl` });
-  return { tensors: await placed(files, directory, root, namedTensors(stateDict, path)) };
+  return { tensors: await placed(files, directory, root, readStateDict(pickle, path, `${root}data.pkl`)) };
 }
 
 /** Where a folder ("" or ending in "/") has a PyTorch checkpoint by the usual names; null if it has none. */
@@ -159,120 +122,7 @@ async function checkWords(files: CheckedSource, directory: ZipDirectory, root: s
   }
 }
 
-/** What the names and ids in a checkpoint's pickle mean. Its storages must be described alike wherever they are. */
-class StateDict implements PickleMeaning<Storage | Tensor> {
-  readonly #storages = new Map<string, Storage>();
-
-  readonly advice =
-    "weights need no other names: save the state dict alone, in Python: torch.save(model.state_dict(), FILE)";
-
-  readonly globals: PickleMeaning<Storage | Tensor>["globals"] = new Map([
-    ["torch._utils._rebuild_tensor_v2", rebuildTensor],
-    ["torch._utils._rebuild_parameter", rebuildParameter],
-    ...[...STORAGES.keys()].map((name) => [name, null] as const),
-  ]);
-
-  /** ("storage", class, key, device, length). */
-  persistent(id: Value): Storage | PickleProblem {
-    const [tag, type, key, device, length, ...rest] = isKind(id, "tuple") ? id.items : [];
-    const isStorage =
-      tag === "storage" && isKind(type, "global") && STORAGES.has(type.name) && typeof key === "string" && key !== "";
-    if (!isStorage || typeof device !== "string" || !isSize(length) || rest.length > 0) {
-      return { problem: "has a persistent id that describes no storage" };
-    }
-    const storage: Storage = { kind: "storage", key, className: type.name, length };
-    const before = this.#storages.get(key) ?? storage;
-    if (before.className !== storage.className || before.length !== length) {
-      const was = `${before.className} of ${before.length} and as ${storage.className} of ${length}`;
-      return { problem: `describes storage ${shown(key)} as ${was}` };
-    }
-    this.#storages.set(key, before);
-    return before;
-  }
-}
-
-/** (storage, offset, size, stride, requires_grad, backward_hooks, metadata). */
-function rebuildTensor(args: readonly Value[]): Tensor | PickleProblem {
-  const [storage, offset, size, stride, , hooks, metadata] = args;
-  if (!isKind(storage, "object") || storage.value.kind !== "storage")
-    return { problem: "makes a tensor of no storage" };
-  const [shape, strides] = [size, stride].map(sizesOf);
-  if (args.length < 6 || args.length > 7 || !isSize(offset) || !shape || !strides || shape.length !== strides.length) {
-    return { problem: "makes a tensor with sizes, strides or an offset that are none" };
-  }
-  // Hooks are functions; metadata says that signs are still to be flipped.
-  if (![hooks, metadata ?? null].every(isNothing)) return { problem: "makes a tensor with hooks or metadata" };
-  return { kind: "tensor", storage: storage.value, offset, shape, strides };
-}
-
-/** (tensor, requires_grad, backward_hooks). */
-function rebuildParameter(args: readonly Value[]): Tensor | PickleProblem {
-  const [data, , hooks] = args;
-  if (args.length !== 3 || !isKind(data, "object") || data.value.kind !== "tensor" || !isNothing(hooks ?? null)) {
-    return { problem: "makes a parameter of no tensor, or with hooks" };
-  }
-  return data.value;
-}
-
-function isNothing(value: Value): boolean {
-  return value === null || (isKind(value, "dict") && value.entries.size === 0);
-}
-
-function isSize(value: Value | undefined): value is number {
-  return Number.isSafeInteger(value) && (value as number) >= 0;
-}
-
-function sizesOf(value: Value | undefined): readonly number[] | null {
-  if (!isKind(value, "tuple") || value.items.length > MAX_DIMENSIONS) return null;
-  return value.items.every(isSize) ? (value.items as readonly number[]) : null;
-}
-
-// ---- From the pickle's value to tensors in the file
-
-function namedTensors(value: Value, path: string): Map<string, Tensor> {
-  if (!isKind(value, "dict") || (value.entries.size > 0 && countTensors(value) === 0)) throw wrapped(value, path);
-  const tensors = new Map<string, Tensor>();
-  for (const [name, entry] of value.entries) {
-    if (typeof name !== "string") {
-      throw new ModelFileError(`has the key ${shown(name)} in its state dict, which is no name`, { file: path });
-    }
-    const tensor = tensorOf(entry);
-    if (tensor === null) {
-      const what = describe(entry, ({ kind }) => `a ${kind}`);
-      throw new ModelFileError(`is ${what}, where a tensor was expected`, { file: path, tensor: name });
-    }
-    tensors.set(name, tensor);
-  }
-  return tensors;
-}
-
-function tensorOf(value: Value): Tensor | null {
-  return isKind(value, "object") && value.value.kind === "tensor" ? value.value : null;
-}
-
-function countTensors(dict: PickleDict<Storage | Tensor>): number {
-  let count = 0;
-  for (const entry of dict.entries.values()) if (tensorOf(entry) !== null) count++;
-  return count;
-}
-
-/** A training checkpoint, a tensor alone, or anything else: says what it is, and where the tensors are. */
-function wrapped(value: Value, path: string): UnsupportedModelError {
-  let what = describe(value, ({ kind }) => `one ${kind}`);
-  let hint = "save the model's state_dict()";
-  if (isKind(value, "dict")) {
-    const keys = [...value.entries.keys()].slice(0, 10).map(String);
-    what = `a dict of ${keys.join(", ")}${value.entries.size > keys.length ? ", ..." : ""}`;
-    for (const [key, inner] of value.entries) {
-      if (typeof key !== "string" || !isKind(inner, "dict") || countTensors(inner) === 0) continue;
-      const name = shown(key);
-      hint = `its ${name} has ${countTensors(inner)} tensors: save them alone, in Python: torch.save(torch.load(FILE, weights_only=True)[${name}], 'pytorch_model.bin')`;
-      break;
-    }
-  }
-  return new UnsupportedModelError("content", what, ["a dict of tensors by name"], { file: path, hint });
-}
-
+/** Where the tensors lie in the file. */
 async function placed(
   files: CheckedSource,
   directory: ZipDirectory,
@@ -287,7 +137,7 @@ async function placed(
     const fail = (problem: string) => new ModelFileError(problem, { file: path, tensor });
     const entry = entries.get(`${root}data/${storage.key}`);
     if (entry === undefined) throw fail(`its storage ${shown(storage.key)} is not in the file`);
-    const bytes = storage.length * elementBytes(storage);
+    const bytes = storage.length * storage.elementBytes;
     if (entry.size !== bytes) {
       throw fail(`its storage ${shown(storage.key)} has ${entry.size} bytes, and is said to have ${bytes}`);
     }
@@ -298,17 +148,13 @@ async function placed(
 
   const found = new Map<string, TensorEntry>();
   for (const [name, tensor] of tensors) {
-    const { storage, shape, offset } = tensor;
+    const { shape, offset } = tensor;
+    const { dtype, elementBytes } = tensor.storage;
     const count = checkedCount(name, tensor, path);
-    const start = starts.get(storage)! + offset * elementBytes(storage);
-    const dtype = STORAGES.get(storage.className)![0];
-    found.set(name, { name, dtype, shape, path, start, end: start + count * elementBytes(storage) });
+    const start = starts.get(tensor.storage)! + offset * elementBytes;
+    found.set(name, { name, dtype, shape, path, start, end: start + count * elementBytes });
   }
   return found;
-}
-
-function elementBytes({ className }: Storage): number {
-  return STORAGES.get(className)![1];
 }
 
 /** A tensor's elements; they must lie in its storage, row by row. */

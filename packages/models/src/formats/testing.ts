@@ -163,3 +163,49 @@ export function gguf({
   );
   return concat(header, new Uint8Array(Math.ceil(header.length / alignment) * alignment - header.length + data));
 }
+
+export type TestMetadata = Record<string, number | string | boolean>;
+
+export interface TestTensor {
+  readonly shape: number[];
+  readonly data: Float32Array;
+}
+
+/** The tensors of a small safetensors file of float32. */
+export function readTestTensors(path: string): Map<string, TestTensor> {
+  const file = readFileSync(path);
+  const end = 8 + Number(file.readBigUInt64LE(0));
+  const header = JSON.parse(file.toString("utf8", 8, end)) as Record<
+    string,
+    { shape: number[]; data_offsets: number[] }
+  >;
+  const { __metadata__: _, ...entries } = header;
+  return new Map(
+    Object.entries(entries).map(([name, { shape, data_offsets }]) => {
+      const bytes = new Uint8Array(file.subarray(end + data_offsets[0], end + data_offsets[1]));
+      return [name, { shape, data: new Float32Array(bytes.buffer) }];
+    }),
+  );
+}
+
+/** A GGUF file with float32 tensors. Numbers in metadata are u32 where they are whole, but for frequencies and factors. */
+export function ggufFile(metadata: TestMetadata, tensors: ReadonlyMap<string, TestTensor>): Blob {
+  const keys = Object.entries(metadata).map(([key, value]) => {
+    if (typeof value === "string") return [key, 8, text(value)] as const;
+    if (typeof value === "boolean") return [key, 7, Uint8Array.of(value ? 1 : 0)] as const;
+    if (Number.isInteger(value) && !key.includes("freq_base") && !key.includes("factor"))
+      return [key, 4, u32(value)] as const;
+    return [key, 12, new Uint8Array(new Float64Array([value]).buffer)] as const;
+  });
+  const infos: { name: string; dims: number[]; type: number; offset: number }[] = [];
+  const parts: Uint8Array[] = [];
+  let offset = 0;
+  for (const [name, { shape, data }] of tensors) {
+    infos.push({ name, dims: [...shape].reverse(), type: 0 /* F32 */, offset });
+    const padded = new Uint8Array(Math.ceil(data.byteLength / 32) * 32);
+    padded.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+    parts.push(padded);
+    offset += padded.length;
+  }
+  return new Blob([concat(gguf({ keys, tensors: infos }), ...parts) as Uint8Array<ArrayBuffer>]);
+}

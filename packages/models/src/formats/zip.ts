@@ -1,6 +1,7 @@
 /**
  * Zip archives whose entries are stored as they are: which entries there are, and where their bytes lie in the file.
  * Follows PKWARE's APPNOTE.TXT 6.3.10 (section 4.3), of which it takes what `torch.save` writes and refuses the rest.
+ * Checksums are not compared: `torch.save` may leave them out (`set_crc32_options`), and tensors are read in pieces.
  */
 
 import { ModelFileError, shown, UnsupportedModelError } from "../errors";

@@ -24,15 +24,12 @@ import type { Weights } from "../weights/weights";
 
 // ---- Config
 
-export interface MpnetConfig extends EncoderConfig {
-  readonly relativeAttentionNumBuckets: number;
-}
-
 /** Fixed in the architecture. */
+const NUM_BUCKETS = 32;
 const MAX_DISTANCE = 128;
 
 /** Parses config.json, with transformers' defaults for what older files leave out. */
-export function parseMpnetConfig(json: JsonConfig): MpnetConfig {
+export function parseMpnetConfig(json: JsonConfig): EncoderConfig {
   const config = parseEncoderConfig(json, {
     family: "MPNet",
     heads: ["none", "maskedLm", "sequenceClassification", "tokenClassification", "questionAnswering"],
@@ -47,9 +44,10 @@ export function parseMpnetConfig(json: JsonConfig): MpnetConfig {
     typeVocabSize: 0,
     padTokenId: 1,
   });
-  // Half of them for each direction, of which half for one distance each: fewer, or more than distances, are no buckets.
-  const buckets = { min: 4, max: 4 * (MAX_DISTANCE - 1) };
-  return { ...config, relativeAttentionNumBuckets: json.integer("relative_attention_num_buckets", buckets, 32) };
+  // transformers' code counts 32 whatever the config says: with others its table and its buckets do not fit.
+  const buckets = json.integer("relative_attention_num_buckets", {}, NUM_BUCKETS);
+  if (buckets !== NUM_BUCKETS) throw json.unsupported("relative_attention_num_buckets", [`${NUM_BUCKETS}`]);
+  return config;
 }
 
 // ---- Weights
@@ -62,7 +60,7 @@ interface MpnetWeights {
   readonly layers: readonly PostNormLayer[];
 }
 
-function modelWeights(w: Weights, c: MpnetConfig): MpnetWeights {
+function modelWeights(w: Weights, c: EncoderConfig): MpnetWeights {
   const { hiddenSize: D, layerNormEps: eps } = c;
   const embeddings = w.at("embeddings");
   embeddings.skip("position_ids"); // a buffer that follows from the config
@@ -70,12 +68,12 @@ function modelWeights(w: Weights, c: MpnetConfig): MpnetWeights {
     words: embeddings.embedding("word_embeddings", c.vocabSize, D),
     positions: embeddings.matrix("position_embeddings.weight", c.maxPositionEmbeddings, D),
     norm: embeddings.layerNorm("LayerNorm", D, eps),
-    buckets: w.table("encoder.relative_attention_bias.weight", c.relativeAttentionNumBuckets, c.numAttentionHeads),
+    buckets: w.table("encoder.relative_attention_bias.weight", NUM_BUCKETS, c.numAttentionHeads),
     layers: Array.from({ length: c.numHiddenLayers }, (_, i) => layerWeights(w.at(`encoder.layer.${i}`), c, i)),
   };
 }
 
-function layerWeights(w: Weights, c: MpnetConfig, layer: number): PostNormLayer {
+function layerWeights(w: Weights, c: EncoderConfig, layer: number): PostNormLayer {
   const { hiddenSize: D, intermediateSize: F, layerNormEps: eps } = c;
   const bias = { bias: true };
   const attention = w.at("attention.attn");
@@ -94,7 +92,7 @@ function layerWeights(w: Weights, c: MpnetConfig, layer: number): PostNormLayer 
   };
 }
 
-function modelHeads(root: Weights, w: Weights, c: MpnetConfig, words: Matrix): Heads {
+function modelHeads(root: Weights, w: Weights, c: EncoderConfig, words: Matrix): Heads {
   const { hiddenSize: D, head } = c;
   const bias = { bias: true };
   const hasPooler = w.has("pooler.dense.weight", head === "none");
@@ -123,12 +121,12 @@ function modelHeads(root: Weights, w: Weights, c: MpnetConfig, words: Matrix): H
 // ---- The model
 
 /** Lays out the weights; throws where the checkpoint does not fit the config. `weights.read` brings the numbers. */
-export function createMpnet(config: MpnetConfig, root: Weights, kernels: Kernels): EncoderNetwork<BlockScratch> {
+export function createMpnet(config: EncoderConfig, root: Weights, kernels: Kernels): EncoderNetwork<BlockScratch> {
   const w = root.has("mpnet.embeddings.word_embeddings.weight") ? root.at("mpnet") : root;
   const { words, positions, norm, buckets, layers } = modelWeights(w, config);
   const heads = modelHeads(root, w, config, words);
   root.finish();
-  const { hiddenSize: D, hiddenAct, padTokenId, numAttentionHeads: H, relativeAttentionNumBuckets } = config;
+  const { hiddenSize: D, hiddenAct, padTokenId, numAttentionHeads: H } = config;
   const maxPositions = config.maxPositionEmbeddings - padTokenId - 1;
 
   // The bias of every distance, [H, length]: index j holds distance j - origin.
@@ -142,8 +140,8 @@ export function createMpnet(config: MpnetConfig, root: Weights, kernels: Kernels
   };
   let biasMade = false;
   const makeBias = (): void => {
-    const table = kernels.arena.f32(buckets, relativeAttentionNumBuckets * H).slice();
-    const shape = { bidirectional: true, numBuckets: relativeAttentionNumBuckets, maxDistance: MAX_DISTANCE };
+    const table = kernels.arena.f32(buckets, NUM_BUCKETS * H).slice();
+    const shape = { bidirectional: true, numBuckets: NUM_BUCKETS, maxDistance: MAX_DISTANCE };
     kernels.arena.f32(bias.address, H * length).set(relativeBias(table, { heads: H, length, origin, ...shape }));
     biasMade = true;
   };

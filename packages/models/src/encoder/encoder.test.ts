@@ -1,0 +1,137 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { fixture } from "../../../../tests/support/fixtures";
+import { loadDecoder, loadEncoder } from "../load";
+import type { Encoder } from "./encoder";
+
+let bert: Encoder;
+let mpnet: Encoder;
+beforeAll(async () => {
+  bert = await loadEncoder(fixture("goldens/tiny/bert-pretraining"));
+  mpnet = await loadEncoder(fixture("goldens/tiny/mpnet"));
+});
+afterAll(() => {
+  bert.dispose();
+  mpnet.dispose();
+});
+
+describe("what a model says of itself", () => {
+  test("heads, outputs, taps", () => {
+    expect(bert.kind).toBe("encoder");
+    expect(bert.heads).toEqual(["pooler", "maskedLm", "nextSentence"]);
+    expect(bert.outputs).toEqual(["pooled", "logits", "nextSentenceLogits"]);
+    expect(bert.taps).toEqual([
+      "embeddings",
+      "layers.0.attention.probs",
+      "layers.0.output",
+      "layers.1.attention.probs",
+      "layers.1.output",
+      "final",
+      "pooled",
+      "logits",
+      "nextSentenceLogits",
+    ]);
+    expect(bert.contextLength).toBe(24);
+    // Two of the rows belong to padding.
+    expect(mpnet.contextLength).toBe(174);
+  });
+
+  test("the kind is asked for by name", async () => {
+    await expect(loadDecoder(fixture("goldens/tiny/bert-pretraining"))).rejects.toThrow(
+      /loadDecoder: .*bert-pretraining is an? bert.*encoder/,
+    );
+    await expect(loadEncoder(fixture("goldens/tiny/llama-gqa"))).rejects.toThrow(/loadEncoder: .*llama.*decoder/);
+  });
+});
+
+describe("run", () => {
+  test("computes only the outputs that are asked for", () => {
+    expect(Object.keys(bert.run([2, 5, 3]).outputs)).toEqual(["pooled", "logits", "nextSentenceLogits"]);
+    expect(bert.run([2, 5, 3], { outputs: [] }).outputs).toEqual({});
+    const { outputs, captured } = bert.run([2, 5, 3], { outputs: ["pooled"], capture: ["logits", "layers.1.output"] });
+    expect(Object.keys(outputs)).toEqual(["pooled"]);
+    expect(Object.keys(captured)).toEqual(["layers.1.output", "logits"]);
+    expect(captured.logits.shape).toEqual([3, 96]);
+  });
+
+  test("results are the caller's: a later pass leaves them alone", () => {
+    const first = bert.run([2, 5, 3]);
+    const copy = structuredClone(first);
+    bert.run([2, 60, 61, 62, 3]);
+    expect(first).toEqual(copy);
+  });
+
+  const wrong: [what: string, run: () => unknown, message: RegExp][] = [
+    ["no ids", () => bert.run([]), /ids: expected at least one token, got none/],
+    ["an id outside", () => bert.run([2, 96]), /ids\[1\]: expected an integer.*95.*got 96/],
+    ["a text", () => bert.run("a text" as never), /ids: expected an array of token ids/],
+    ["too many", () => bert.run(Array(25).fill(5)), /25 tokens do not fit the 24/],
+    ["types of another length", () => bert.run([2, 3], { tokenTypeIds: [0] }), /tokenTypeIds: expected 2/],
+    ["a type that is none", () => bert.run([2], { tokenTypeIds: [2] }), /tokenTypeIds\[0\].*got 2/],
+    ["types without token types", () => mpnet.run([2], { tokenTypeIds: [0] }), /mpnet has no token types/],
+    ["an output that it has not", () => mpnet.run([2], { outputs: ["pooled"] }), /no "pooled"; it has logits/],
+    ["an unknown tap", () => bert.run([2], { capture: ["layers.9.output"] }), /nothing is called "layers.9.output"/],
+    ["an unknown option", () => bert.run([2], { layers: 1 } as never), /layers/],
+    ["an empty batch", () => bert.runBatch([]), /at least one sequence/],
+    ["types of a batch", () => bert.runBatch([[2]], { tokenTypeIds: [[0], [0]] }), /expected an array of 1/],
+    ["a span at the edge", () => bert.predictSpan([2, 5, 3], { start: 1, end: 1 }), /no span boundary head/],
+  ];
+  test.each(wrong)("%s", (_, run, message) => {
+    expect(run).toThrow(message);
+  });
+});
+
+describe("runPadded", () => {
+  const batch = { inputIds: [[2, 5, 3], [2, 3, 0]] as number[][], attentionMask: [[1, 1, 1], [1, 1, 0]] as number[][] }; // biome-ignore format: two rows
+
+  test("fills the padding with 0", () => {
+    const { hidden, outputs } = bert.runPadded(batch, { outputs: ["logits", "pooled"] });
+    expect(hidden.shape).toEqual([2, 3, 32]);
+    expect(outputs.logits?.shape).toEqual([2, 3, 96]);
+    expect(outputs.pooled?.shape).toEqual([2, 32]);
+    expect(hidden.data.subarray(5 * 32)).toEqual(new Float32Array(32));
+    expect(outputs.pooled?.data.subarray(32)).toEqual(bert.run([2, 3]).outputs.pooled?.data);
+  });
+
+  const wrong: [what: string, input: object, message: RegExp][] = [
+    ["on the left", { ...batch, attentionMask: [[1, 1, 1], [0, 1, 1]] }, /attentionMask\[1\]: expected ones, then zeros/], // biome-ignore format: two rows
+    ["a text of padding", { ...batch, attentionMask: [[1, 1, 1], [0, 0, 0]] }, /attentionMask\[1\].*at least one token/], // biome-ignore format: two rows
+    ["ragged rows", { ...batch, inputIds: [[2, 5, 3], [2, 3]] }, /inputIds\[1\]/], // biome-ignore format: two rows
+    ["a missing mask", { inputIds: batch.inputIds }, /attentionMask/],
+    ["one mask", { ...batch, attentionMask: [[1, 1, 1]] }, /attentionMask: expected an array of 2 rows/],
+    ["another key", { ...batch, positionIds: [] }, /positionIds/],
+  ];
+  test.each(wrong)("%s", (_, input, message) => {
+    expect(() => bert.runPadded(input as never)).toThrow(message);
+  });
+});
+
+describe("loading", () => {
+  test("contextLength cuts what a text may have, and cannot add positions", async () => {
+    await using short = await loadEncoder(fixture("goldens/tiny/bert-pretraining"), { contextLength: 4 });
+    expect(() => short.run([2, 5, 6, 7, 3])).toThrow(/5 tokens do not fit the 4/);
+    await expect(loadEncoder(fixture("goldens/tiny/bert-pretraining"), { contextLength: 25 })).rejects.toThrow(
+      /contextLength.*24/,
+    );
+  });
+
+  test("SpanBERT's head is a file beside the model", async () => {
+    const folder = fixture("goldens/tiny/spanbert");
+    await using plain = await loadEncoder(folder);
+    expect(() => plain.predictSpan([2, 5, 6, 3], { start: 1, end: 2 })).toThrow(/no span boundary head/);
+    await using model = await loadEncoder(folder, { spanBoundaryHead: "sbo.safetensors" });
+    const ids = Array.from({ length: 14 }, (_, i) => 5 + i);
+    expect(model.predictSpan(ids, { start: 1, end: 2 }).logits.shape).toEqual([2, 96]);
+    expect(() => model.predictSpan(ids, { start: 0, end: 2 })).toThrow(/span.start/);
+    expect(() => model.predictSpan(ids, { start: 3, end: 13 })).toThrow(/span.end/);
+    expect(() => model.predictSpan(ids, { start: 1, end: 9 })).toThrow(/9 tokens.*places of 8/);
+    const other = loadEncoder(fixture("goldens/tiny/mpnet"), { spanBoundaryHead: "sbo.safetensors" });
+    await expect(other).rejects.toThrow(/spanBoundaryHead: is for SpanBERT/);
+  });
+
+  test("a disposed model says so", async () => {
+    const model = await loadEncoder(fixture("goldens/tiny/bert-pretraining"));
+    model.dispose();
+    expect(() => model.run([2, 3])).toThrow(/disposed/);
+    expect(() => model.memory()).toThrow(/disposed/);
+  });
+});
