@@ -1,15 +1,18 @@
-"""SmolLM2 as ONNX for transformers.js, which reads nothing else: OUT/smollm2, from the weights of the GGUF file.
+"""The real models as ONNX for the peers that read nothing else: OUT/smollm2 from the weights of the GGUF file, OUT/minilm
+from the safetensors, laid out as transformers.js wants them.
 
     python3 -m venv VENV    # Python 3.11; several gigabytes: torch comes with CUDA
-    VENV/bin/pip install torch==2.15.0 numpy==2.4.6 onnx==1.23.2 onnxruntime==1.31.1 onnx-ir==1.1.0 \\
+    VENV/bin/pip install torch==2.15.0 numpy==2.4.6 onnx==1.23.2 onnxruntime==1.31.1 onnx-ir==1.1.0 onnxscript==0.7.2 \\
         onnxruntime-genai==0.18.0 transformers==5.23.0 tokenizers==0.23.3 safetensors==0.8.0 gguf==0.19.0
-    VENV/bin/python export.py SmolLM2-135M-Instruct-Q4_1.gguf OUT
+    VENV/bin/python export.py MODELS OUT [minilm] [smollm2]    # what is in OUT already is skipped
 
-float32 is exact. q8 and q4 round weights a second time that had 4 bits already: good for speed, not for judging quality.
+MODELS has all-MiniLM-L6-v2/ and SmolLM2-135M-Instruct-Q4_1.gguf. float32 is exact. SmolLM2's q8 and q4 round weights a
+second time that had 4 bits already: good for speed, not for judging quality.
 """
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -22,13 +25,14 @@ import numpy as np
 import onnx
 import onnxruntime
 import torch
+from onnxruntime.quantization import QuantType, quantize_dynamic
 from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests/fixtures/goldens/make"))
-from real import gguf_llama  # the reader that made the goldens
-
 IDS = [504, 31700, 282, 253, 1165, 28899, 1806, 578]  # "The clerk of a small harbour works out"
-FLOAT_LIMIT = 1e-3  # largest difference of a logit that float32 may have
+TEXTS = ["The harbour office measures the water at the pier every hour, and writes the heights into a book that nobody reads.",
+         "Ships wait for the tide."]
+OPSET = 17  # the newest that @xenova/transformers 2.17 reads, with onnxruntime 1.14
+FLOAT_LIMIT = 1e-3  # largest difference of a logit or a state that float32 may have
 QUANTIZED_COSINE = 0.9  # least cosine of a quantised one: less is no rounding, but a broken graph
 
 
@@ -44,25 +48,27 @@ def build(folder, precision, work, path, head_dim):
     onnx.save(graph, path)
 
 
-def check(path, want):
-    """Compares the logits of a prompt with Hugging Face's float32."""
+def run(path, output, feed):
+    """One output of a graph. A decoder's cache starts empty."""
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    feed = {"input_ids": np.array([IDS]), "attention_mask": np.ones((1, len(IDS)), np.int64)}
-    for i in session.get_inputs():
-        if i.name.startswith("past_key_values"):
-            feed[i.name] = np.zeros((1, i.shape[1], 0, i.shape[3]), np.float32)
-    got = session.run(["logits"], feed)[0]
+    empty = {i.name: np.zeros((1, i.shape[1], 0, i.shape[3]), np.float32)
+             for i in session.get_inputs() if i.name.startswith("past_key_values")}
+    return session.run([output], {**feed, **empty})[0]
+
+
+def check(path, got, want):
+    """Compares with Hugging Face's float32."""
     difference, cosine = abs(got - want).max(), (got * want).sum() / np.sqrt((got * got).sum() * (want * want).sum())
     print(f"{path.name}: {path.stat().st_size / 1e6:.0f} MB, max abs difference {difference:.1e}, cosine {cosine:.4f}")
     if not (difference <= FLOAT_LIMIT if path.name == "model.onnx" else cosine >= QUANTIZED_COSINE):
         sys.exit(f"{path.name}: too far from float32")
 
 
-def main(gguf, out):
-    target = Path(out) / "smollm2"
-    (target / "onnx").mkdir(parents=True)
+def smollm2(models, target):
+    sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests/fixtures/goldens/make"))
+    from real import gguf_llama  # the reader that made the goldens
     full, q8, q4 = (target / f"onnx/{name}.onnx" for name in ("model", "model_quantized", "model_q4"))
-    llama, tokenizer = gguf_llama(gguf)
+    llama, tokenizer = gguf_llama(str(models / "SmolLM2-135M-Instruct-Q4_1.gguf"))
     with tempfile.TemporaryDirectory() as work:
         hf = Path(work) / "hf"
         llama.save_pretrained(hf)
@@ -78,13 +84,63 @@ def main(gguf, out):
                                      op_types_to_quantize=("MatMul",))
     quantizer.process()
     onnx.save(quantizer.model.model, q8)
-    with torch.no_grad():
-        want = llama(torch.tensor([IDS])).logits.numpy()
+    want = llama(torch.tensor([IDS])).logits.numpy()
     for path in (full, q8, q4):
-        check(path, want)
+        check(path, run(path, "logits", {"input_ids": np.array([IDS]), "attention_mask": np.ones((1, len(IDS)), np.int64)}), want)
+
+
+def minilm(models, target):
+    """float32, and int8 weights with activations that are quantised while it runs, one scale for a whole tensor."""
+    from tokenizers import Tokenizer
+    from transformers import BertModel
+
+    class States(BertModel):
+        def forward(self, input_ids, attention_mask, token_type_ids):
+            inputs = {"input_ids": input_ids, "attention_mask": attention_mask, "token_type_ids": token_type_ids}
+            return super().forward(**inputs).last_hidden_state
+
+    source = models / "all-MiniLM-L6-v2"
+    full, q8 = (target / f"onnx/{name}.onnx" for name in ("model", "model_quantized"))
+    bert = States.from_pretrained(source, dtype=torch.float32, attn_implementation="eager", add_pooling_layer=False).eval()
+    for name in ("config.json", "tokenizer_config.json", "special_tokens_map.json"):
+        shutil.copy(source / name, target)
+    # Truncation and padding are the caller's choice.
+    tokenizer = json.loads((source / "tokenizer.json").read_text(encoding="utf-8")) | {"truncation": None, "padding": None}
+    (target / "tokenizer.json").write_text(json.dumps(tokenizer, ensure_ascii=False), encoding="utf-8")
+    rows = [each.ids for each in Tokenizer.from_str(json.dumps(tokenizer)).encode_batch(TEXTS)]
+    ids = np.array([row + [0] * (len(rows[0]) - len(row)) for row in rows])  # the second is padded
+    mask = (ids > 0).astype(np.int64)
+    feed = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
+    axes = {name: {0: "batch_size", 1: "sequence_length"} for name in (*feed, "last_hidden_state")}
+    # Traced with another length than checked, so that a length that got into the graph is found.
+    traced = tuple(torch.tensor(each[:, :9]) for each in feed.values())
+    torch.onnx.export(bert, traced, str(full), input_names=list(feed), output_names=["last_hidden_state"],
+                      dynamic_axes=axes, opset_version=OPSET, dynamo=False)
+    quantize_dynamic(full, q8, weight_type=QuantType.QInt8)
+    want = bert(*map(torch.tensor, feed.values())).numpy()
+    for path in (full, q8):
+        check(path, run(path, "last_hidden_state", feed)[mask > 0], want[mask > 0])
+
+
+JOBS = {"minilm": minilm, "smollm2": smollm2}
+
+
+def main(models, out, *names):
+    if unknown := set(names) - set(JOBS):
+        sys.exit(f"unknown: {', '.join(sorted(unknown))}; there are {', '.join(JOBS)}")
+    torch.set_grad_enabled(False)
+    for name in names or JOBS:
+        target, work = Path(out) / name, Path(out) / f".build-{name}"
+        if target.exists():
+            print(f"{name}: there, skipped")
+            continue
+        shutil.rmtree(work, ignore_errors=True)
+        (work / "onnx").mkdir(parents=True)
+        JOBS[name](Path(models), work)
+        work.rename(target)  # only what passed its checks
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 3:
+    if len(sys.argv) < 3:
         sys.exit(__doc__)
     main(*sys.argv[1:])

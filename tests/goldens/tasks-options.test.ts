@@ -1,6 +1,6 @@
 /** What the tasks of heads refuse, and options that every one of them has: calling off, progress, batches. */
 
-import { bestNoAnswerThreshold, type Encoder, type TaskOptions } from "@qkv/models";
+import { bestNoAnswerThreshold, type Encoder, squadScores, type TaskOptions } from "@qkv/models";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { taskFolder, taskGoldens } from "../fixtures/tasks/files";
 import { loadEncoder } from "../support/load";
@@ -220,13 +220,15 @@ test("answer: the threshold that is best for given questions makes the answers t
   const asked = Object.entries(questions).flatMap(([key, each]) => (/long|empty|blank/.test(key) ? [] : [each]));
   const results = await models.answer.answer(asked);
   // Every other question is made one without an answer.
-  const examples = results.map(({ nullScore, bestSpanScore, answer }, i) => {
-    return { nullScore, bestSpanScore, prediction: answer as string, answers: i % 2 === 0 ? [answer as string] : [] };
-  });
-  const { threshold, f1 } = bestNoAnswerThreshold(examples);
+  const gold = results.map(({ answer }, i) => (i % 2 === 0 ? [answer as string] : []));
+  const { threshold, f1 } = bestNoAnswerThreshold(
+    results.map(({ nullScore, bestSpanScore, answer }, i) => {
+      return { nullScore, bestSpanScore, prediction: answer as string, answers: gold[i] };
+    }),
+  );
   const judged = await models.answer.answer(asked, { noAnswerThreshold: threshold });
-  const right = judged.filter(({ answer }, i) => (i % 2 === 0 ? answer !== null : answer === null)).length;
-  expect((100 * right) / judged.length).toBeCloseTo(f1, 10);
+  const predictions = judged.map(({ answer }) => answer ?? "");
+  expect(squadScores(predictions, gold).f1).toBeCloseTo(f1, 10);
   expect(judged.some(({ answer }) => answer === null)).toBe(true);
   expect(judged.some(({ answer }) => answer !== null)).toBe(true);
 });

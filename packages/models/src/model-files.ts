@@ -171,7 +171,7 @@ async function spanBoundaryTensors(
   if (architecture !== "bert") {
     throw new RangeError(`spanBoundaryHead: is for SpanBERT, whose model_type is "bert", not for "${architecture}"`);
   }
-  const { tensors } = await openSafetensors(files, { path: folder + file });
+  const { tensors } = await openWeights(files, folder + file);
   return [...tensors].map(([name, tensor]) => [`sbo.${name}`, tensor]);
 }
 

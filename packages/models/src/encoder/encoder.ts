@@ -304,8 +304,8 @@ export class Encoder {
    * @param labels at least one
    * @returns for each text its labels, best first, and their scores: with `multiLabel` (or a single label) each one's
    *   probability against contradiction, else probabilities that sum up to 1
-   * @throws Error for a model without a label "entailment"; TypeError and RangeError for wrong texts, labels and options;
-   *   the signal's reason
+   * @throws Error for a model without a label "entailment"; TypeError and RangeError for wrong texts, labels and options,
+   *   and a hypothesis that leaves no room for the text; the signal's reason
    * @example
    * const { labels, scores } = await nli.zeroShotClassify("The team won on Sunday.", ["sports", "politics"]);
    */
