@@ -5,8 +5,9 @@ import { delimiter, join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { readJson, repository } from "../support/fixtures";
 import { EXECUTABLE, FORMS, qkv, start, temporaryFolder } from "./run";
+import { copyStandIns } from "./task-folders";
 
-const COMMANDS = ["generate", "inspect", "tokenize", "detokenize", "trace"];
+const COMMANDS = ["generate", "embed", "fill-mask", "classify", "answer", "inspect", "tokenize", "detokenize", "trace"];
 
 /** The command lines below EXAMPLES. */
 function examplesOf(help: string): string[] {
@@ -22,6 +23,7 @@ function exampleFolder(): { cwd: string; env: Record<string, string> } {
   const cwd = temporaryFolder();
   symlinkSync(FORMS.gguf, join(cwd, "model.gguf"));
   symlinkSync(FORMS.safetensors, join(cwd, "llama"));
+  copyStandIns(cwd);
   const bin = join(cwd, "bin");
   mkdirSync(bin);
   writeFileSync(join(bin, "qkv"), `#!/bin/sh\nexec "${process.execPath}" "${EXECUTABLE}" "$@"\n`);

@@ -1,11 +1,13 @@
 /** Runs every code block of the docs: TypeScript as a script, shell commands as they stand. */
 
 import { execFileSync } from "node:child_process";
-import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname } from "node:path";
+import { delimiter, dirname } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { repository } from "../support/fixtures";
+import { EXECUTABLE } from "../cli/run";
+import { copyStandIns } from "../cli/task-folders";
+import { externalFile, repository } from "../support/fixtures";
 import { fixtureBytes } from "../support/tokenizer-fixtures";
 
 const DOCS = [
@@ -15,7 +17,11 @@ const DOCS = [
   "packages/tokenize/README.md",
   "packages/models/README.md",
   "packages/cli/README.md",
+  ...readdirSync(repository("docs/tasks")).map((name) => `docs/tasks/${name}`),
 ];
+
+/** Pages whose commands are those of an installed `qkv`, among models. */
+const isTask = (path: string): boolean => path.startsWith("docs/tasks/");
 
 /**
  * Shell lines that are not run here: they run this suite, change files, or take minutes. CI runs the first three.
@@ -26,8 +32,11 @@ const RUN_ELSEWHERE = [/^npx -y pnpm@10 (test|test:dist|lint:packages|bench|benc
 // Inside of tests/, so that the packages are found by name.
 const SCRATCH = repository("tests/docs/.blocks");
 
-/** What the docs of the tokenizers call "./bert", "./gpt2", "./t5" and "./llama". */
+/** What the docs call "./bert", "./gpt2", "./t5", "./llama", and the tiny models that they call by the names of real ones. */
 const FILES = `${SCRATCH}/files`;
+
+/** Where it is there, the docs run on it, and the numbers that they give for it are checked. */
+const MINILM = externalFile("QKV_MODELS", "all-MiniLM-L6-v2");
 
 function unpackFiles(): void {
   const put = (path: string, content: string | Uint8Array): void => {
@@ -44,6 +53,13 @@ function unpackFiles(): void {
     put(`llama/${name}`, readFileSync(repository(`${models}/${name}`)));
   const json = repository("packages/cli/models/stories260K/tokenizer.json");
   put("llama/tokenizer.json", readFileSync(json));
+  copyStandIns(FILES);
+  if (MINILM !== null) {
+    rmSync(`${FILES}/all-MiniLM-L6-v2`, { recursive: true });
+    symlinkSync(MINILM, `${FILES}/all-MiniLM-L6-v2`);
+  }
+  put("bin/qkv", `#!/bin/sh\nexec "${process.execPath}" "${EXECUTABLE}" "$@"\n`);
+  chmodSync(`${FILES}/bin/qkv`, 0o755);
 }
 
 interface Block {
@@ -61,17 +77,24 @@ function blocksOf(markdown: string): Block[] {
   return blocks;
 }
 
-/** What a block says its lines print, to the letter and in this order: the comments after console.log calls. */
+/**
+ * What a block says its lines print, to the letter and in this order: the comments after console.log calls. Those that
+ * name a real model are of that model alone.
+ */
 function promises(code: string): string[] {
-  return [...code.matchAll(/console\.log\(.*\);? \/\/ (.+)$/gm)].map((match) => match[1]);
+  const comments = [...code.matchAll(/console\.log\(.*\);? \/\/ (.+)$/gm)].map((match) => match[1]);
+  const ofMiniLm = /^all-MiniLM-L6-v2: /;
+  return comments
+    .filter((comment) => MINILM !== null || !ofMiniLm.test(comment))
+    .map((comment) => comment.replace(ofMiniLm, ""));
 }
 
-function run(command: string, args: readonly string[]): string {
+function run(command: string, args: readonly string[], cwd = repository(".")): string {
   return execFileSync(command, args, {
-    cwd: repository("."),
+    cwd,
     encoding: "utf8",
     stdio: ["ignore", "pipe", "pipe"],
-    env: { ...process.env, NO_COLOR: "1" },
+    env: { ...process.env, NO_COLOR: "1", PATH: `${FILES}/bin${delimiter}${process.env.PATH}` },
   });
 }
 
@@ -91,8 +114,7 @@ describe.each(DOCS)("%s", (path) => {
     test.each(ts)("TypeScript at line $line", ({ code, line }) => {
       mkdirSync(SCRATCH, { recursive: true });
       const file = `${SCRATCH}/${path.replaceAll("/", "-")}-${line}.ts`;
-      const own = path.includes("tokenize") ? code.replace(/(["`])\.\//g, `$1${FILES}/`) : code;
-      writeFileSync(file, own);
+      writeFileSync(file, code.replace(/(["`])\.\//g, `$1${FILES}/`));
       const conditions = process.env.QKV_TEST_DIST === "1" ? [] : ["--conditions=qkv-source"];
       const output = run(process.execPath, [...conditions, "--import", "tsx", file]);
       let rest = output;
@@ -111,7 +133,7 @@ describe.each(DOCS)("%s", (path) => {
   if (commands.length > 0) {
     test.each(commands)("%s", (line) => {
       const command = line.replace("/tmp/", `${tmpdir()}/`);
-      run("sh", ["-c", command]); // fails where the exit code is not 0
+      run("sh", ["-c", command], isTask(path) ? FILES : undefined); // fails where the exit code is not 0
       const out = / --out (\S+)/.exec(command)?.[1];
       if (out !== undefined) expect(statSync(out).size).toBeGreaterThan(0);
     });

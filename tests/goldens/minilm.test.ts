@@ -20,9 +20,9 @@ const texts = cases.map(({ text }) => text);
 const TOLERANCE = 1e-5;
 /** The goldens' README: 20 times the largest difference between float32 and float64. */
 const TIMES_F32_ERROR = 20;
-/** The reference kernels take seconds for what the others do in a tenth of one. */
+/** The reference kernels take minutes for what the others do in seconds: they get a few short texts. */
 const SLOW = TEST_KERNELS.kernels === "reference";
-const VARIED = SLOW ? 12 : 200;
+const VARIED = 200;
 /** In ms; for machines that others use too. */
 const LONG = 300_000;
 
@@ -83,7 +83,8 @@ function variedTexts(count: number): string[] {
   });
 }
 
-const varied = [...texts, ...variedTexts(VARIED)];
+const all = [...texts, ...variedTexts(VARIED)];
+const varied = SLOW ? all.filter(({ length }) => length < 80).slice(0, 3) : all;
 
 describe.skipIf(FOLDER === null)("float32", () => {
   let model: Encoder;
@@ -155,7 +156,8 @@ describe.skipIf(FOLDER === null)("q8", () => {
     model.dispose();
   });
 
-  test(
+  // A mean over the few texts that the reference has time for would say little.
+  test.skipIf(SLOW)(
     "cosine to float32: at least 0.9995 in the mean, 0.998 for each",
     async () => {
       const [wanted, got] = [await exact.embed(varied), await model.embed(varied)];
@@ -179,7 +181,7 @@ describe.skipIf(FOLDER === null)("q8", () => {
 });
 
 async function expectAloneAsTogether(model: Encoder): Promise<void> {
-  const some = varied.slice(0, SLOW ? 10 : 24);
+  const some = varied.slice(0, 24);
   const together = await model.embed(some);
   for (const [i, text] of some.entries()) {
     const alone = await model.embed(text);

@@ -23,7 +23,10 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 /** Wrong command lines: exit code 2, and one line that says what. */
 const USAGE: [argv: string[], message: string | RegExp][] = [
   [["genrate"], "unknown command genrate; did you mean generate?"],
-  [["help"], "unknown command help; the commands are generate, inspect, tokenize, detokenize, trace"],
+  [
+    ["help"],
+    "unknown command help; the commands are generate, embed, fill-mask, classify, answer, inspect, tokenize, detokenize, trace",
+  ],
   [["constructor"], /^unknown command constructor/],
   [["--json"], /^unknown option --json/],
   [["generate", "--max-tokens", "3"], "unknown option --max-tokens; did you mean --max-new-tokens?"],

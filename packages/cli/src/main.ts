@@ -4,7 +4,11 @@ import { readFileSync } from "node:fs";
 import { defineCommand, runCommand } from "citty";
 import { readArguments } from "./arguments";
 import { type Command, cittyDefinition, helpText } from "./command";
+import { answerCommand } from "./commands/answer";
+import { classifyCommand } from "./commands/classify";
 import { detokenizeCommand } from "./commands/detokenize";
+import { embedCommand } from "./commands/embed";
+import { fillMaskCommand } from "./commands/fill-mask";
 import { generateCommand } from "./commands/generate";
 import { inspectCommand } from "./commands/inspect";
 import { tokenizeCommand } from "./commands/tokenize";
@@ -16,6 +20,10 @@ import { type Output, type Terminal, write } from "./terminal";
 
 const COMMANDS: readonly Command[] = [
   generateCommand,
+  embedCommand,
+  fillMaskCommand,
+  classifyCommand,
+  answerCommand,
   inspectCommand,
   tokenizeCommand,
   detokenizeCommand,

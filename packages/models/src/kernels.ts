@@ -4,6 +4,7 @@ import {
   type ActivationPrecision,
   Arena,
   checkInteger,
+  type Dtype,
   type EngineFeatures,
   engineFeatures,
   type Kernels,
@@ -94,14 +95,16 @@ export function checkKernelOptions(options: KernelOptions): void {
  * Makes kernels and lays a model out in their memory: with addresses of 32 bits, or where that is too little and the
  * engine has them, of 64.
  *
+ * @param dtypes that matrices will have: code is emitted for no others
  * @param layOut takes what the model needs, and throws OutOfMemoryError where it does not fit
  */
 export async function kernelsFor<T>(
   options: KernelOptions,
+  dtypes: ReadonlySet<Dtype>,
   layOut: (made: ModelKernels) => T,
 ): Promise<{ made: ModelKernels; result: T }> {
   for (const addressBits of [32, 64] as const) {
-    const made = await makeKernels(options, addressBits);
+    const made = await makeKernels(options, addressBits, dtypes);
     try {
       return { made, result: layOut(made) };
     } catch (error) {
@@ -122,7 +125,11 @@ function implementationOf({ kernels }: KernelOptions): "wasm" | "reference" {
   return kernels ?? (simdAvailable() ? "wasm" : "reference");
 }
 
-async function makeKernels(options: KernelOptions, addressBits: 32 | 64): Promise<ModelKernels> {
+async function makeKernels(
+  options: KernelOptions,
+  addressBits: 32 | 64,
+  dtypes: ReadonlySet<Dtype>,
+): Promise<ModelKernels> {
   const { activations = "int8", turbo = false, threads = "auto" } = options;
   if (implementationOf(options) === "reference") {
     const kernels = new ReferenceKernels(new Arena({ addressBits }), { activations });
@@ -135,7 +142,8 @@ async function makeKernels(options: KernelOptions, addressBits: 32 | 64): Promis
   }
   const shared = sharingAvailable() && threads !== 1;
   const arena = new Arena({ addressBits, shared });
-  const kernels = await WasmKernels.create(arena, turbo ? await turboFeatures() : engineFeatures(), { activations });
+  const features = turbo ? await turboFeatures(dtypes) : engineFeatures();
+  const kernels = await WasmKernels.create(arena, features, { activations, dtypes });
   return {
     kernels,
     async start() {

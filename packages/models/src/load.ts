@@ -1,6 +1,6 @@
 /** `load` and `inspect`: from files to a model that runs, or to a description of one. */
 
-import { checkInteger, checkOptions, OutOfMemoryError } from "@qkv/core";
+import { checkInteger, checkOptions, type Dtype, OutOfMemoryError } from "@qkv/core";
 import { Tokenizer, TokenizerFileError } from "@qkv/tokenize";
 import { Decoder, MAX_CONTEXT } from "./decoder/decoder";
 import { layOutSentences } from "./embeddings/sentence-files";
@@ -12,7 +12,7 @@ import { elementCount } from "./formats/tensor";
 import { checkKernelOptions, KERNEL_OPTIONS, type KernelOptions, kernelsFor, type ModelKernels } from "./kernels";
 import { identifyModel, type ModelFiles } from "./model-files";
 import type { ModelConfig } from "./registry";
-import { type LoadProgress, WEIGHT_DTYPES, type WeightDtype, Weights } from "./weights/weights";
+import { type LoadProgress, storedDtypes, WEIGHT_DTYPES, type WeightDtype, Weights } from "./weights/weights";
 
 /** What `load` gives: `kind` says which. */
 export type Model = Decoder | Encoder;
@@ -110,7 +110,9 @@ async function loadAs<M extends Model>(
   let owner: ModelKernels | null = null;
   try {
     const files = await (await identifyModel(opened, options)).parse();
-    const { made, result } = await kernelsFor(options, (made) => layOut(files, made, options));
+    const { made, result } = await kernelsFor(options, dtypesOf(files, options), (made) =>
+      layOut(files, made, options),
+    );
     owner = made;
     const wanted = as(result.model);
     if (wanted === null) {
@@ -159,6 +161,14 @@ function checkSignal(signal: AbortSignal | undefined): void {
   if (signal !== undefined && typeof signal?.throwIfAborted !== "function") {
     throw new TypeError("signal: expected an AbortSignal");
   }
+}
+
+/** The dtypes that the model's matrices will have. */
+function dtypesOf({ checkpoint, sentence }: ModelFiles, { dtype = "auto" }: LoadOptions): ReadonlySet<Dtype> {
+  const checkpoints = (sentence?.modules ?? []).flatMap((module) =>
+    "checkpoint" in module ? [module.checkpoint] : [],
+  );
+  return new Set([checkpoint, ...checkpoints].flatMap((each) => [...storedDtypes(each, dtype)]));
 }
 
 /** A model that is laid out, and the weights that it waits for. */
@@ -284,7 +294,7 @@ export async function inspect(source: SourceLike, options: Omit<LoadOptions, "on
           : { kind: tokenizer.kind, vocabSize: tokenizer.vocabSize },
     };
     // Without turbo: to look at a model is no reason to set flags for the process.
-    const { made, result } = await kernelsFor({ ...options, turbo: false }, (made) => {
+    const { made, result } = await kernelsFor({ ...options, turbo: false }, dtypesOf(files, options), (made) => {
       const { model } = layOut(files, made, options);
       return { memory: made.kernels.arena.report(), contextLength: model.contextLength };
     });

@@ -1,13 +1,14 @@
 /** `qkv generate`: continues a text. */
 
 import { existsSync } from "node:fs";
-import { type Decoder, type GenerateOptions, loadDecoder } from "@qkv/models";
+import type { Decoder, GenerateOptions } from "@qkv/models";
 import { type Arguments, type Definitions, given } from "../arguments";
 import { command } from "../command";
 import { embeddedModel } from "../embedded-model";
 import { UsageError } from "../errors";
 import { runGeneration } from "../generation";
 import { MODEL_FLAGS, modelOptions } from "../model-flags";
+import { loadDecoderFor } from "../model-kind";
 import { oneLine } from "../output";
 import { checkIds, checkLength } from "../prompt";
 import { readStdin, type Terminal, write } from "../terminal";
@@ -74,7 +75,7 @@ export const generateCommand = command({
     if (ids !== undefined && prompt !== undefined) throw new UsageError("give a prompt or --ids, not both");
     if (prompt === "") throw new UsageError("the prompt is empty: leave it out to let the model begin");
     const { signal } = terminal;
-    const model = await loadDecoder(source, { ...modelOptions(args), signal });
+    const model = await loadDecoderFor(source, { ...modelOptions(args), signal });
     try {
       const start = ids ?? startOf(model, prompt);
       checkIds(model, "--stop-ids", options.stopIds ?? []);

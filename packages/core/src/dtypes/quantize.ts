@@ -7,11 +7,17 @@ export const QUANTIZED_BLOCK = 32;
 
 const f32 = Math.fround;
 
+/** Added to a double below 2^51, and taken away again, it leaves the nearest integer, ties to even. */
+const ROUNDER = 1.5 * 2 ** 52;
+
 /** To the nearest integer, ties to even, as IEEE 754 rounds and WebAssembly's `nearest`. */
 function nearest(x: number): number {
-  const rounded = Math.round(x);
-  return Math.abs(x % 1) === 0.5 && rounded % 2 !== 0 ? rounded - 1 : rounded;
+  return Math.abs(x) < 2 ** 51 ? x + ROUNDER - ROUNDER : x;
 }
+
+/** For the bits of a double, on machines that keep the high word last, as all that run this do. */
+const DOUBLE = new Float64Array(1);
+const DOUBLE_WORDS = new Uint32Array(DOUBLE.buffer);
 
 /** The bits of the binary16 nearest to x, ties to even; past 65504 infinity. */
 export function floatToHalf(x: number): number {
@@ -20,9 +26,8 @@ export function floatToHalf(x: number): number {
   if (Number.isNaN(x)) return 0x7e00;
   if (size >= 65520) return sign | 0x7c00;
   if (size < 2 ** -14) return sign | nearest(size * 2 ** 24); // subnormal, or rounded up to the first normal
-  const exponent = Math.floor(Math.log2(size));
-  // log2 may be off by one next to a power of two; the fraction tells.
-  const power = size < 2 ** exponent ? exponent - 1 : size >= 2 ** (exponent + 1) ? exponent + 1 : exponent;
+  DOUBLE[0] = size;
+  const power = (DOUBLE_WORDS[1] >>> 20) - 1023; // the exponent's bits; the sign is 0
   return sign | (((power + 15) << 10) + nearest((size / 2 ** power - 1) * 1024));
 }
 
@@ -33,14 +38,26 @@ export function floatToHalf(x: number): number {
  * @param out 34 bytes a block
  */
 export function quantizeQ8_0(x: Float32Array, out: Uint8Array): void {
+  const quantized = new Int8Array(out.buffer, out.byteOffset, out.length);
   for (let start = 0, o = 0; start < x.length; start += 32, o += 34) {
     let largest = 0;
-    for (let i = 0; i < 32; i++) largest = Math.max(largest, Math.abs(x[start + i]));
+    for (let i = start; i < start + 32; i++) {
+      const size = Math.abs(x[i]);
+      if (size > largest) largest = size;
+    }
     const bits = scaleBits(largest / 127);
     const d = halfToFloat(bits);
     out[o] = bits & 0xff;
     out[o + 1] = bits >> 8;
-    for (let i = 0; i < 32; i++) out[o + 2 + i] = d === 0 ? 0 : clamp(nearest(x[start + i] / d), -127, 127);
+    if (d === 0) {
+      quantized.fill(0, o + 2, o + 34);
+      continue;
+    }
+    for (let i = 0; i < 32; i++) {
+      // d is rounded: the largest may come out at 128 times d
+      const q = (x[start + i] / d + ROUNDER - ROUNDER) | 0;
+      quantized[o + 2 + i] = clamp(q, -127, 127);
+    }
   }
 }
 

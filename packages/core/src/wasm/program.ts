@@ -27,31 +27,36 @@ export interface Program {
   readonly constants: Uint8Array;
   /** Exports, in the order of their numbers. */
   readonly names: readonly string[];
-  readonly panels: Readonly<Record<Dtype, PanelLayout>>;
+  /** Of the dtypes that it knows. */
+  readonly panels: Readonly<Partial<Record<Dtype, PanelLayout>>>;
 }
 
 const programs = new Map<string, Promise<Program>>();
 
-/** The program for an engine, compiled when it is first asked for. */
-export function program(engine: Engine): Promise<Program> {
-  const key = JSON.stringify(engine);
+/**
+ * The program for an engine, compiled when it is first asked for.
+ *
+ * @param dtypes of the weights that it is to know: a third of all code is for one, which takes its time to emit
+ */
+export function program(engine: Engine, dtypes: ReadonlySet<Dtype>): Promise<Program> {
+  const key = JSON.stringify([engine, DTYPES.filter((dtype) => dtypes.has(dtype))]);
   let compiled = programs.get(key);
   if (compiled === undefined) {
-    compiled = compile(engine);
+    compiled = compile(engine, dtypes);
     compiled.catch(() => programs.delete(key));
     programs.set(key, compiled);
   }
   return compiled;
 }
 
-async function compile(engine: Engine): Promise<Program> {
-  const { bytes, ...parts } = emitProgram(engine);
+async function compile(engine: Engine, dtypes: ReadonlySet<Dtype>): Promise<Program> {
+  const { bytes, ...parts } = emitProgram(engine, dtypes);
   return { engine, module: await WebAssembly.compile(bytes), ...parts };
 }
 
 /** The same at once, on this thread, and for nobody else. */
-export function compileNow(engine: Engine): Program {
-  const { bytes, ...parts } = emitProgram(engine);
+export function compileNow(engine: Engine, dtypes: ReadonlySet<Dtype>): Program {
+  const { bytes, ...parts } = emitProgram(engine, dtypes);
   return { engine, module: new WebAssembly.Module(bytes), ...parts };
 }
 
@@ -85,14 +90,22 @@ function integerTiles({ keepsOrder }: Engine, { dtype, parts }: QuantizedLayout)
   return dtype === "Q8_0" ? [{ rows: 6, groups: 1, unroll: "pair" }, ...few] : few;
 }
 
+const FLOATS = ["F32", "F16", "BF16"] as const;
 const QUANTIZED: readonly QuantizedDtype[] = ["Q8_0", "Q4_0", "Q4_1", "Q6_K"];
 
+/** Every dtype that has kernels. */
+export const DTYPES: readonly Dtype[] = [...FLOATS, ...QUANTIZED];
+
 /** The module's bytes, before any engine has seen them. */
-export function emitProgram(engine: Engine): Omit<Program, "module" | "engine"> & { bytes: Uint8Array<ArrayBuffer> } {
+export function emitProgram(
+  engine: Engine,
+  dtypes: ReadonlySet<Dtype>,
+): Omit<Program, "module" | "engine"> & { bytes: Uint8Array<ArrayBuffer> } {
   const module = new ModuleBuilder(engine);
   const tiles = emitFloatTiles(module, "F32", floatTiles(engine));
-  const panels = {} as Record<Dtype, PanelLayout>;
-  for (const dtype of ["F32", "F16", "BF16"] as const) {
+  const panels: Partial<Record<Dtype, PanelLayout>> = {};
+  for (const dtype of FLOATS) {
+    if (!dtypes.has(dtype)) continue;
     const panel: PanelLayout = { kind: "float", dtype };
     const decode = emitDecode(module, panel);
     if (dtype === "F32") emitFloatMatmul(module, { panel, direct: tiles, slab: null });
@@ -106,6 +119,7 @@ export function emitProgram(engine: Engine): Omit<Program, "module" | "engine"> 
   }
   const formats = new Set<string>();
   for (const dtype of QUANTIZED) {
+    if (!dtypes.has(dtype)) continue;
     const layout = quantizedLayout(dtype, engine.relaxedDot);
     const panel: PanelLayout = { kind: "quantized", layout };
     const decode = emitDecode(module, panel);

@@ -25,8 +25,8 @@ export function firstDifference(trusted: KernelResults, checked: KernelResults):
   return null;
 }
 
-/** What every kernel makes of the same numbers. */
-export function kernelResults(k: Kernels): KernelResults {
+/** What every kernel makes of the same numbers, with weights of these dtypes. */
+export function kernelResults(k: Kernels, dtypes: Iterable<Dtype> = Object.keys(blockSizes) as Dtype[]): KernelResults {
   const { arena } = k;
   const found = new Map<string, Int32Array>();
   let state = 1;
@@ -45,7 +45,7 @@ export function kernelResults(k: Kernels): KernelResults {
     run(out);
     found.set(name, arena.i32(out, count).slice());
   };
-  for (const dtype of Object.keys(blockSizes) as Dtype[]) {
+  for (const dtype of dtypes) {
     const inputs = inputsOf(dtype);
     const matrix = k.createMatrix(dtype, OUTPUTS, inputs);
     k.writeRows(matrix, 0, weightRows(dtype, inputs, next));

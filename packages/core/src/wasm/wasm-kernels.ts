@@ -23,14 +23,16 @@ import { ELEMENT_BLOCK } from "./elementwise-kernels";
 import { type EngineFeatures, engineFeatures } from "./engine";
 import { ACTIVATION_SCALE_BYTES, activationBytes } from "./matmul-quantized";
 import { CONSTANTS_ADDRESS, type KernelFunction, MAX_SLOTS, SLOTS_ADDRESS } from "./module";
-import { PANEL, panelBytes, SLAB_BYTES } from "./panels";
-import { type Program, program } from "./program";
+import { PANEL, type PanelLayout, panelBytes, SLAB_BYTES } from "./panels";
+import { DTYPES, type Program, program } from "./program";
 import { quantizeKernel } from "./quantize";
 
 /** How a model's kernels run. */
 export interface WasmKernelsOptions {
   /** See `Kernels.activations`; "int8" if left out. */
   readonly activations?: ActivationPrecision;
+  /** Dtypes of the matrices that will be made: code is emitted for no others. All if left out. */
+  readonly dtypes?: Iterable<Dtype>;
 }
 
 /** Multiply-adds, or the like, below which other threads are not asked: a few microseconds of work. */
@@ -110,7 +112,7 @@ export class WasmKernels implements Kernels {
   /** Quantised activations, and their scales, in each format that weights ask for. */
   readonly #quantized = new Map<string, { readonly values: Buffer; readonly scales: Buffer }>();
   /** The kernel that quantises activations for each dtype; "" for those that take them as they are. */
-  readonly #formats: Readonly<Record<Dtype, string>>;
+  readonly #formats: Readonly<Partial<Record<Dtype, string>>>;
   #kernels: Map<string, Kernel> | null = null;
   #slotsView: Float64Array = new Float64Array(0);
   #lease: Lease | null = null;
@@ -125,7 +127,7 @@ export class WasmKernels implements Kernels {
         dtype,
         panel.kind === "float" ? "" : quantizeKernel(panel.layout),
       ]),
-    ) as Record<Dtype, string>;
+    );
     this.#reference = new ReferenceKernels(arena, { activations });
     this.#args = arena.addressBits === 64 ? BigInt(SLOTS_ADDRESS) : SLOTS_ADDRESS;
     this.#staging = new Buffer(arena);
@@ -143,7 +145,8 @@ export class WasmKernels implements Kernels {
     options: WasmKernelsOptions = {},
   ): Promise<WasmKernels> {
     const { addressBits, shared } = arena;
-    return new WasmKernels(arena, await program({ ...engine, addressBits, shared }), options);
+    const dtypes = new Set(options.dtypes ?? DTYPES);
+    return new WasmKernels(arena, await program({ ...engine, addressBits, shared }, dtypes), options);
   }
 
   /** What its code was emitted for. */
@@ -180,7 +183,7 @@ export class WasmKernels implements Kernels {
 
   createMatrix(dtype: Dtype, rows: number, columns: number): Matrix {
     checkMatrix(dtype, rows, columns);
-    const bytes = Math.ceil(rows / PANEL) * panelBytes(this.#program.panels[dtype], columns);
+    const bytes = Math.ceil(rows / PANEL) * panelBytes(this.#panel(dtype), columns);
     return { address: this.arena.allocate(bytes, "weights"), rows, columns, dtype };
   }
 
@@ -189,7 +192,7 @@ export class WasmKernels implements Kernels {
     const rowBytes = checkRows(matrix, row, bytes);
     if (rowBytes === 0) return;
     const kernel = this.#kernel(`pack.${dtype}`);
-    const panel = panelBytes(this.#program.panels[dtype], columns);
+    const panel = panelBytes(this.#panel(dtype), columns);
     const step = Math.max(1, Math.floor(STAGING_BYTES / rowBytes));
     const staging = this.#staging.of(step * rowBytes);
     for (let done = 0; done * rowBytes < bytes.length; done += step) {
@@ -219,7 +222,7 @@ export class WasmKernels implements Kernels {
     let quantized: string | null = null;
     for (const { out, weight, bias } of products) {
       if (isQuantized(weight.dtype) && this.activations === "int8") {
-        const format = this.#formats[weight.dtype];
+        const format = this.#format(weight.dtype);
         if (format !== quantized) this.#quantize(x, weight, rows);
         quantized = format;
         this.#matmulInt8(out, weight, bias, rows);
@@ -238,7 +241,7 @@ export class WasmKernels implements Kernels {
     s[1] = address;
     s[2] = this.#ids.of(0);
     s[3] = columns;
-    s[4] = panelBytes(this.#program.panels[dtype], columns);
+    s[4] = panelBytes(this.#panel(dtype), columns);
     s[5] = slabs;
     this.#run(this.#kernel(`embedding.${dtype}`), ids.length, ids.length * columns * PANEL);
   }
@@ -398,13 +401,13 @@ export class WasmKernels implements Kernels {
     s[6] = rows;
     s[7] = inputs;
     s[8] = outputs;
-    s[9] = panelBytes(this.#program.panels[dtype], inputs);
+    s[9] = panelBytes(this.#panel(dtype), inputs);
     this.#run(this.#kernel(MATMUL_FLOAT[dtype]), Math.ceil(outputs / PANEL), rows * inputs * outputs);
   }
 
   #matmulInt8(out: Address, weight: Matrix, bias: Address | null, rows: number): void {
     const { address, rows: outputs, columns: inputs, dtype } = weight;
-    const { values, scales } = this.#activationBuffers(this.#formats[dtype]);
+    const { values, scales } = this.#activationBuffers(this.#format(dtype));
     const edge = this.#edge.of(4 * PANEL * rows);
     const s = this.#slots();
     s[0] = out;
@@ -421,9 +424,9 @@ export class WasmKernels implements Kernels {
 
   /** Quantises the rows that a quantised weight is multiplied with. */
   #quantize(x: Address, { dtype, columns }: Matrix, rows: number): void {
-    const panel = this.#program.panels[dtype];
+    const panel = this.#panel(dtype);
     if (panel.kind === "float") return;
-    const format = this.#formats[dtype];
+    const format = this.#format(dtype);
     const blocks = Math.ceil(columns / QUANTIZED_BLOCK);
     const { values, scales } = this.#activationBuffers(format);
     const to = values.of(rows * blocks * QUANTIZED_BLOCK * activationBytes(panel.layout));
@@ -446,6 +449,18 @@ export class WasmKernels implements Kernels {
   }
 
   /** The kernel of a name. The module meets its memory when the first is asked for: by then its size is known. */
+  /** The kernel that quantises activations for a dtype; "" for those that take them as they are. */
+  #format(dtype: Dtype): string {
+    return this.#formats[dtype] ?? "";
+  }
+
+  #panel(dtype: Dtype): PanelLayout {
+    const panel = this.#program.panels[dtype];
+    if (panel !== undefined) return panel;
+    const known = Object.keys(this.#program.panels).join(", ");
+    throw new RangeError(`dtype: these kernels were made for ${known}, not for ${dtype}`);
+  }
+
   #kernel(name: string): Kernel {
     this.#kernels ??= this.#instantiate();
     return this.#kernels.get(name) as Kernel;

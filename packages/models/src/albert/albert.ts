@@ -5,7 +5,7 @@
  * E embeddingSize, D hiddenSize, F intermediateSize, V vocabSize; N rows of a pass, whatever texts they belong to.
  */
 
-import type { Kernels, LayerNorm, Linear, Matrix } from "@qkv/core";
+import type { Kernels, LayerNorm, Linear } from "@qkv/core";
 import { type JsonConfig, MAX_WIDTH } from "../config/json-config";
 import {
   type BlockScratch,
@@ -20,6 +20,7 @@ import {
 import { type EncoderConfig, parseEncoderConfig } from "../encoder/config";
 import { type Heads, linearStage, NO_HEADS, type Stage, wordDecoder } from "../encoder/heads";
 import { type EncoderNetwork, packedIds, packedPositions, packedTypes } from "../encoder/network";
+import type { Lookup } from "../weights/lookup";
 import type { Weights } from "../weights/weights";
 
 // ---- Config
@@ -58,9 +59,9 @@ export function parseAlbertConfig(json: JsonConfig): AlbertConfig {
 // ---- Weights
 
 interface AlbertWeights {
-  readonly words: Matrix; // [V, E]
-  readonly positions: Matrix; // [max positions, E]
-  readonly types: Matrix; // [types, E]
+  readonly words: Lookup; // [V, E]
+  readonly positions: Lookup; // [max positions, E]
+  readonly types: Lookup; // [types, E]
   readonly norm: LayerNorm; // [E]
   readonly project: Linear; // [D, E]
   /** One for each pass; those of a group share their weights. */
@@ -75,9 +76,9 @@ function modelWeights(w: Weights, c: AlbertConfig): AlbertWeights {
     groupWeights(w.at(`encoder.albert_layer_groups.${g}.albert_layers.0`), c),
   );
   return {
-    words: embeddings.embedding("word_embeddings", c.vocabSize, E),
-    positions: embeddings.matrix("position_embeddings.weight", c.maxPositionEmbeddings, E),
-    types: embeddings.matrix("token_type_embeddings.weight", c.typeVocabSize, E),
+    words: embeddings.lookup("word_embeddings", c.vocabSize, E),
+    positions: embeddings.lookup("position_embeddings", c.maxPositionEmbeddings, E),
+    types: embeddings.lookup("token_type_embeddings", c.typeVocabSize, E),
     norm: embeddings.layerNorm("LayerNorm", E, eps),
     project: w.linear("encoder.embedding_hidden_mapping_in", D, E, { bias: true }),
     layers: Array.from({ length: numHiddenLayers }, (_, i) => ({
@@ -105,7 +106,7 @@ function groupWeights(w: Weights, c: AlbertConfig): Omit<PostNormLayer, "probsTa
   };
 }
 
-function modelHeads(root: Weights, w: Weights, c: AlbertConfig, words: Matrix): Heads {
+function modelHeads(root: Weights, w: Weights, c: AlbertConfig, words: Lookup): Heads {
   const { embeddingSize: E, hiddenSize: D, head } = c;
   const bias = { bias: true };
   const pool: Stage[] = [];
@@ -158,10 +159,10 @@ export function createAlbert(config: AlbertConfig, root: Weights, kernels: Kerne
       const N = ids.length;
 
       // x = project(norm(word + type + position))
-      kernels.embedding(s.attended, words, ids);
-      kernels.embedding(s.projected, types, packedTypes(texts));
+      words.lookUp(kernels, s.attended, ids);
+      types.lookUp(kernels, s.projected, packedTypes(texts));
       kernels.add(s.attended, s.attended, s.projected, N * E);
-      kernels.embedding(s.projected, positions, packedPositions(texts));
+      positions.lookUp(kernels, s.projected, packedPositions(texts));
       kernels.add(s.attended, s.attended, s.projected, N * E);
       layerNorm(kernels, s.attended, norm, N);
       kernels.matmul(s.x, s.attended, project.weight, project.bias, N);

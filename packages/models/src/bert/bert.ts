@@ -5,7 +5,7 @@
  * D hiddenSize, F intermediateSize, H numAttentionHeads, V vocabSize; N rows of a pass, whatever texts they belong to.
  */
 
-import type { Kernels, LayerNorm, Matrix } from "@qkv/core";
+import type { Kernels, LayerNorm } from "@qkv/core";
 import type { JsonConfig } from "../config/json-config";
 import {
   type BlockScratch,
@@ -29,6 +29,7 @@ import {
   wordDecoder,
 } from "../encoder/heads";
 import { type EncoderNetwork, packedIds, packedPositions, packedTypes } from "../encoder/network";
+import type { Lookup } from "../weights/lookup";
 import type { Weights } from "../weights/weights";
 
 // ---- Config
@@ -64,9 +65,9 @@ export function parseBertConfig(json: JsonConfig): BertConfig {
 // ---- Weights
 
 interface BertWeights {
-  readonly words: Matrix; // [V, D]
-  readonly positions: Matrix; // [max positions, D]
-  readonly types: Matrix; // [types, D]
+  readonly words: Lookup; // [V, D]
+  readonly positions: Lookup; // [max positions, D]
+  readonly types: Lookup; // [types, D]
   readonly norm: LayerNorm;
   readonly layers: readonly PostNormLayer[];
 }
@@ -78,9 +79,9 @@ function modelWeights(w: Weights, c: BertConfig): BertWeights {
   embeddings.skip("position_ids");
   embeddings.skip("token_type_ids");
   return {
-    words: embeddings.embedding("word_embeddings", c.vocabSize, D),
-    positions: embeddings.matrix("position_embeddings.weight", c.maxPositionEmbeddings, D),
-    types: embeddings.matrix("token_type_embeddings.weight", c.typeVocabSize, D),
+    words: embeddings.lookup("word_embeddings", c.vocabSize, D),
+    positions: embeddings.lookup("position_embeddings", c.maxPositionEmbeddings, D),
+    types: embeddings.lookup("token_type_embeddings", c.typeVocabSize, D),
     norm: embeddings.layerNorm("LayerNorm", D, eps),
     layers: Array.from({ length: c.numHiddenLayers }, (_, i) => bertLayer(w.at(`encoder.layer.${i}`), c, i)),
   };
@@ -107,7 +108,7 @@ export function bertLayer(w: Weights, c: EncoderConfig, layer: number): PostNorm
 }
 
 /** The head that the checkpoint was saved for, and what it still has of those that BERT was pretrained with. */
-function modelHeads(root: Weights, w: Weights, c: BertConfig, words: Matrix): Heads {
+function modelHeads(root: Weights, w: Weights, c: BertConfig, words: Lookup): Heads {
   const { hiddenSize: D, head } = c;
   const bias = { bias: true };
   const needsPooler = ["pretraining", "nextSentence", "sequenceClassification"].includes(head);
@@ -145,7 +146,7 @@ function modelHeads(root: Weights, w: Weights, c: BertConfig, words: Matrix): He
   }
 }
 
-function maskedLm(w: Weights, c: BertConfig, words: Matrix): Head {
+function maskedLm(w: Weights, c: BertConfig, words: Lookup): Head {
   const transform: Stage = {
     linear: w.linear("transform.dense", c.hiddenSize, c.hiddenSize, { bias: true }),
     activation: c.hiddenAct,
@@ -175,10 +176,10 @@ export function createBert(config: BertConfig, root: Weights, kernels: Kernels):
       const N = ids.length;
 
       // x = norm(word + type + position)
-      kernels.embedding(s.x, words, ids);
-      kernels.embedding(s.projected, types, packedTypes(texts));
+      words.lookUp(kernels, s.x, ids);
+      types.lookUp(kernels, s.projected, packedTypes(texts));
       kernels.add(s.x, s.x, s.projected, N * D);
-      kernels.embedding(s.projected, positions, packedPositions(texts));
+      positions.lookUp(kernels, s.projected, packedPositions(texts));
       kernels.add(s.x, s.x, s.projected, N * D);
       layerNorm(kernels, s.x, norm, N);
       capture?.rows("embeddings", texts, s.x, D);

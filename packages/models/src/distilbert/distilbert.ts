@@ -5,7 +5,7 @@
  * D hiddenSize, F intermediateSize, V vocabSize; N rows of a pass, whatever texts they belong to.
  */
 
-import type { Kernels, LayerNorm, Matrix } from "@qkv/core";
+import type { Kernels, LayerNorm } from "@qkv/core";
 import { ACTIVATION_NAMES } from "../config/activation";
 import { type JsonConfig, MAX_WIDTH } from "../config/json-config";
 import { parseLabels } from "../config/labels";
@@ -22,6 +22,7 @@ import {
 import { checkHeads, type EncoderConfig, parseHead } from "../encoder/config";
 import { type Heads, linearStage, NO_HEADS, wordDecoder } from "../encoder/heads";
 import { type EncoderNetwork, packedIds, packedPositions } from "../encoder/network";
+import type { Lookup } from "../weights/lookup";
 import type { Weights } from "../weights/weights";
 
 // ---- Config
@@ -56,9 +57,9 @@ export function parseDistilBertConfig(json: JsonConfig): EncoderConfig {
 // ---- Weights
 
 interface DistilBertWeights {
-  readonly words: Matrix; // [V, D]
+  readonly words: Lookup; // [V, D]
   /** [max positions, D]; sinusoids too are saved */
-  readonly positions: Matrix;
+  readonly positions: Lookup;
   readonly norm: LayerNorm;
   readonly layers: readonly PostNormLayer[];
 }
@@ -68,8 +69,8 @@ function modelWeights(w: Weights, c: EncoderConfig): DistilBertWeights {
   const embeddings = w.at("embeddings");
   embeddings.skip("position_ids"); // a buffer that follows from the config
   return {
-    words: embeddings.embedding("word_embeddings", c.vocabSize, D),
-    positions: embeddings.matrix("position_embeddings.weight", c.maxPositionEmbeddings, D),
+    words: embeddings.lookup("word_embeddings", c.vocabSize, D),
+    positions: embeddings.lookup("position_embeddings", c.maxPositionEmbeddings, D),
     norm: embeddings.layerNorm("LayerNorm", D, eps),
     layers: Array.from({ length: c.numHiddenLayers }, (_, i) => layerWeights(w.at(`transformer.layer.${i}`), c, i)),
   };
@@ -94,7 +95,7 @@ function layerWeights(w: Weights, c: EncoderConfig, layer: number): PostNormLaye
   };
 }
 
-function modelHeads(root: Weights, c: EncoderConfig, words: Matrix): Heads {
+function modelHeads(root: Weights, c: EncoderConfig, words: Lookup): Heads {
   const { hiddenSize: D, head } = c;
   const bias = { bias: true };
   const linear = (name: string, outputs: number) => linearStage(root.linear(name, outputs, D, bias));
@@ -144,8 +145,8 @@ export function createDistilBert(config: EncoderConfig, root: Weights, kernels: 
       const N = ids.length;
 
       // x = norm(word + position)
-      kernels.embedding(s.x, words, ids);
-      kernels.embedding(s.projected, positions, packedPositions(texts));
+      words.lookUp(kernels, s.x, ids);
+      positions.lookUp(kernels, s.projected, packedPositions(texts));
       kernels.add(s.x, s.x, s.projected, N * D);
       layerNorm(kernels, s.x, norm, N);
       capture?.rows("embeddings", texts, s.x, D);

@@ -5,7 +5,7 @@
  * E embeddingSize, D hiddenSize, V vocabSize; N rows of a pass, whatever texts they belong to.
  */
 
-import type { Kernels, LayerNorm, Linear, Matrix } from "@qkv/core";
+import type { Kernels, LayerNorm, Linear } from "@qkv/core";
 import { bertLayer } from "../bert/bert";
 import { type JsonConfig, MAX_WIDTH } from "../config/json-config";
 import {
@@ -19,6 +19,7 @@ import {
 import { type EncoderConfig, parseEncoderConfig } from "../encoder/config";
 import { type Heads, linearStage, NO_HEADS, type Stage, wordDecoder } from "../encoder/heads";
 import { type EncoderNetwork, packedIds, packedPositions, packedTypes } from "../encoder/network";
+import type { Lookup } from "../weights/lookup";
 import type { Weights } from "../weights/weights";
 
 // ---- Config
@@ -49,9 +50,9 @@ export function parseElectraConfig(json: JsonConfig): ElectraConfig {
 // ---- Weights
 
 interface ElectraWeights {
-  readonly words: Matrix; // [V, E]
-  readonly positions: Matrix; // [max positions, E]
-  readonly types: Matrix; // [types, E]
+  readonly words: Lookup; // [V, E]
+  readonly positions: Lookup; // [max positions, E]
+  readonly types: Lookup; // [types, E]
   readonly norm: LayerNorm; // [E]
   /** [D, E]; null where the widths are the same */
   readonly project: Linear | null;
@@ -63,16 +64,16 @@ function modelWeights(w: Weights, c: ElectraConfig): ElectraWeights {
   const embeddings = w.at("embeddings");
   embeddings.skip("position_ids"); // a buffer that follows from the config
   return {
-    words: embeddings.embedding("word_embeddings", c.vocabSize, E),
-    positions: embeddings.matrix("position_embeddings.weight", c.maxPositionEmbeddings, E),
-    types: embeddings.matrix("token_type_embeddings.weight", c.typeVocabSize, E),
+    words: embeddings.lookup("word_embeddings", c.vocabSize, E),
+    positions: embeddings.lookup("position_embeddings", c.maxPositionEmbeddings, E),
+    types: embeddings.lookup("token_type_embeddings", c.typeVocabSize, E),
     norm: embeddings.layerNorm("LayerNorm", E, eps),
     project: E === D ? null : w.linear("embeddings_project", D, E, { bias: true }),
     layers: Array.from({ length: c.numHiddenLayers }, (_, i) => bertLayer(w.at(`encoder.layer.${i}`), c, i)),
   };
 }
 
-function modelHeads(root: Weights, c: ElectraConfig, words: Matrix): Heads {
+function modelHeads(root: Weights, c: ElectraConfig, words: Lookup): Heads {
   const { embeddingSize: E, hiddenSize: D, head } = c;
   const bias = { bias: true };
   const linear = (name: string, outputs: number): Stage => linearStage(root.linear(name, outputs, D, bias));
@@ -131,10 +132,10 @@ export function createElectra(config: ElectraConfig, root: Weights, kernels: Ker
 
       // x = project(norm(word + type + position))
       const embedded = project === null ? s.x : s.attended;
-      kernels.embedding(embedded, words, ids);
-      kernels.embedding(s.projected, types, packedTypes(texts));
+      words.lookUp(kernels, embedded, ids);
+      types.lookUp(kernels, s.projected, packedTypes(texts));
       kernels.add(embedded, embedded, s.projected, N * E);
-      kernels.embedding(s.projected, positions, packedPositions(texts));
+      positions.lookUp(kernels, s.projected, packedPositions(texts));
       kernels.add(embedded, embedded, s.projected, N * E);
       layerNorm(kernels, embedded, norm, N);
       if (project !== null) kernels.matmul(s.x, embedded, project.weight, project.bias, N);

@@ -91,7 +91,7 @@ export class VectorIndex {
       throw new RangeError(`metric: expected "cosine" or "dot", got ${String(metric)}`);
     }
     const rows = rowsOf(matrix, options.dimensions);
-    const { made, result } = await kernelsFor(options, ({ kernels }) => {
+    const { made, result } = await kernelsFor(options, new Set(["F32"]), ({ kernels }) => {
       const stored = kernels.createMatrix("F32", rows.count, rows.width);
       const scoreBytes = 4 * Math.max(1, rows.count);
       const most = Math.max(1, Math.min(MAX_QUERIES, Math.floor(SCORE_BYTES / scoreBytes)));

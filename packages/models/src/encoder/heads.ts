@@ -1,6 +1,7 @@
 /** Heads: what is computed of an encoder's hidden states. Weights and arithmetic; which model has which is on its page. */
 
-import type { Activation, Address, Kernels, LayerNorm, Linear, Matrix } from "@qkv/core";
+import type { Activation, Address, Kernels, LayerNorm, Linear } from "@qkv/core";
+import type { Lookup } from "../weights/lookup";
 import type { Weights } from "../weights/weights";
 
 /** One stage of a head: y = norm(activation(x · weightᵀ + bias)). */
@@ -118,13 +119,13 @@ export function wordDecoder(
   w: Weights,
   decoder: string,
   bias: string | null,
-  words: Matrix,
+  words: Lookup,
   config: { readonly tieWordEmbeddings: boolean },
 ): Stage {
   const own = `${decoder}.weight`;
   const tied = config.tieWordEmbeddings && (!w.has(own) || w.isSame(own, words));
   if (tied) w.skip(own);
-  const weight = tied ? words : w.embedding(decoder, words.rows, words.columns);
+  const weight = tied ? words.asMatrix() : w.embedding(decoder, words.rows, words.columns);
   if (bias === null) return linearStage({ weight, bias: null });
   const ownBias = `${decoder}.bias`;
   // Untied, transformers saves two and adds the layer's own; tied, they are the same vector.
@@ -140,7 +141,7 @@ export const SPAN_BOUNDARY_BIAS = "sbo.bias";
 export function spanBoundaryHead(
   root: Weights,
   c: { readonly hiddenSize: number; readonly layerNormEps: number },
-  words: Matrix,
+  words: Lookup,
 ): SpanBoundaryHead {
   const w = root.at("sbo");
   const [rows, width] = w.matrixShape("position_embeddings.weight");
@@ -154,6 +155,6 @@ export function spanBoundaryHead(
   return {
     positions: { address: w.table("position_embeddings.weight", rows, width), rows, width },
     stages: [stage(1, 2 * D + width), stage(2, D)],
-    decoder: { weight: words, bias: w.vector("bias", words.rows) },
+    decoder: { weight: words.asMatrix(), bias: w.vector("bias", words.rows) },
   };
 }

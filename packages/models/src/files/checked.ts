@@ -4,9 +4,11 @@ import { ModelFileError } from "../errors";
 import { pathProblem } from "./path";
 import type { FileSource } from "./source";
 
-/** How a read is called off. */
+/** How a read is called off, and where its bytes may go. */
 export interface ReadOptions {
   signal?: AbortSignal | undefined;
+  /** See `FileSource.read`. */
+  into?: Uint8Array | undefined;
 }
 
 /**
@@ -47,7 +49,8 @@ export class CheckedSource {
       throw new TypeError(`a read needs byte positions with 0 <= start <= end, not ${start} and ${end}`);
     }
     const signal = options.signal ?? this.#signal;
-    const bytes: unknown = await abortable(() => this.#source.read(path, start, end, { signal }), signal);
+    const { into } = options;
+    const bytes: unknown = await abortable(() => this.#source.read(path, start, end, { signal, into }), signal);
     if (bytes === null) return null;
     if (!isUint8Array(bytes)) throw new TypeError(`read("${path}") must give a Uint8Array or null, not ${kind(bytes)}`);
     if (bytes.length > end - start) {

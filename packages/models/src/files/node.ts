@@ -60,17 +60,23 @@ class NodeFolder implements FileSource {
     this.#fs = fs;
   }
 
-  async read(path: string, start: number, end: number, options: { signal?: AbortSignal | undefined } = {}) {
+  async read(
+    path: string,
+    start: number,
+    end: number,
+    options: { signal?: AbortSignal | undefined; into?: Uint8Array | undefined } = {},
+  ) {
     const file = await this.#handle(path);
     if (file === null) return null;
     // The size bounds what is allocated, whatever a damaged header asks for.
-    const bytes = new Uint8Array(Math.max(0, Math.min(end, file.size) - start));
+    const length = Math.max(0, Math.min(end, file.size) - start);
+    const bytes = options.into?.subarray(0, length) ?? new Uint8Array(length);
     let filled = 0;
     while (filled < bytes.length) {
       options.signal?.throwIfAborted();
       this.#check();
-      const length = Math.min(PIECE_BYTES, bytes.length - filled);
-      const { bytesRead } = await file.handle.read(bytes, filled, length, start + filled);
+      const piece = Math.min(PIECE_BYTES, bytes.length - filled);
+      const { bytesRead } = await file.handle.read(bytes, filled, piece, start + filled);
       if (bytesRead === 0) break; // the file has shrunk since it was opened
       filled += bytesRead;
     }

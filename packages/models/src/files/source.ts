@@ -15,13 +15,14 @@
 export interface FileSource {
   /**
    * Bytes [start, end) of a file; fewer only where the file ends sooner (empty past the end); null if there is no such
-   * file. Paths are relative and "/"-separated. The array is the caller's: it must not change afterwards.
+   * file. Paths are relative and "/"-separated. The array is the caller's: it must not change afterwards. Where `into` is
+   * given, of end - start bytes, they may be read to it and a part of it be given, which saves an allocation.
    */
   read(
     path: string,
     start: number,
     end: number,
-    options?: { signal?: AbortSignal | undefined },
+    options?: { signal?: AbortSignal | undefined; into?: Uint8Array | undefined },
   ): Promise<Uint8Array | null>;
   /** Bytes in the file, null if there is none. Without it a truncated file is noticed only when it is read. */
   size?(path: string): Promise<number | null>;

@@ -13,7 +13,6 @@ import {
   type Kernels,
   type LayerNorm,
   type Linear,
-  type Matrix,
   type Product,
   type RopeConfig,
   ropeAngles,
@@ -35,6 +34,7 @@ import {
 import { checkHeads, type EncoderConfig, parseHead } from "../encoder/config";
 import { type Head, type Heads, linearStage, NO_HEADS, type Stage, wordDecoder } from "../encoder/heads";
 import { type EncoderNetwork, packedIds, packedPositions } from "../encoder/network";
+import type { Lookup } from "../weights/lookup";
 import type { Weights } from "../weights/weights";
 
 // ---- Config
@@ -147,7 +147,7 @@ interface ModernBertLayer {
 }
 
 interface ModernBertWeights {
-  readonly words: Matrix; // [V, D]
+  readonly words: Lookup; // [V, D]
   readonly norm: LayerNorm;
   readonly layers: readonly ModernBertLayer[];
   readonly finalNorm: LayerNorm;
@@ -157,7 +157,7 @@ function modelWeights(w: Weights, c: ModernBertConfig): ModernBertWeights {
   const { hiddenSize: D, layerNormEps: eps } = c;
   const bias = { bias: c.normBias };
   return {
-    words: w.embedding("embeddings.tok_embeddings", c.vocabSize, D),
+    words: w.lookup("embeddings.tok_embeddings", c.vocabSize, D),
     norm: w.layerNorm("embeddings.norm", D, eps, bias),
     layers: c.layerTypes.map((type, i) => layerWeights(w.at(`layers.${i}`), c, type, i)),
     finalNorm: w.layerNorm("final_norm", D, eps, bias),
@@ -181,7 +181,7 @@ function layerWeights(w: Weights, c: ModernBertConfig, type: LayerType, layer: n
   };
 }
 
-function modelHeads(root: Weights, c: ModernBertConfig, words: Matrix): Heads {
+function modelHeads(root: Weights, c: ModernBertConfig, words: Lookup): Heads {
   const { hiddenSize: D, head } = c;
   if (head === "none" && !root.has("head.dense.weight")) return NO_HEADS;
   const dense: Stage = {
@@ -271,7 +271,7 @@ export function createModernBert(
       const ids = packedIds(texts);
       const N = ids.length;
       fillAngles(s, packedPositions(texts));
-      kernels.embedding(s.x, words, ids);
+      words.lookUp(kernels, s.x, ids);
       normTo(s.x, s.x, norm, N);
       capture?.rows("embeddings", texts, s.x, D);
 

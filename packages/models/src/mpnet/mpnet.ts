@@ -5,7 +5,7 @@
  * D hiddenSize, F intermediateSize, H numAttentionHeads, V vocabSize; N rows of a pass, whatever texts they belong to.
  */
 
-import { type Address, BIDIRECTIONAL, type Kernels, type LayerNorm, type Matrix, relativeBias } from "@qkv/core";
+import { type Address, BIDIRECTIONAL, type Kernels, type LayerNorm, relativeBias } from "@qkv/core";
 import type { JsonConfig } from "../config/json-config";
 import {
   type BlockScratch,
@@ -20,6 +20,7 @@ import { type EncoderConfig, parseEncoderConfig } from "../encoder/config";
 import { type Heads, linearStage, NO_HEADS } from "../encoder/heads";
 import { type EncoderNetwork, packedIds, packedPositionsAfterPadding } from "../encoder/network";
 import { classifier, languageModelHead } from "../roberta/roberta";
+import type { Lookup } from "../weights/lookup";
 import type { Weights } from "../weights/weights";
 
 // ---- Config
@@ -53,8 +54,8 @@ export function parseMpnetConfig(json: JsonConfig): EncoderConfig {
 // ---- Weights
 
 interface MpnetWeights {
-  readonly words: Matrix; // [V, D]
-  readonly positions: Matrix; // [max positions, D]
+  readonly words: Lookup; // [V, D]
+  readonly positions: Lookup; // [max positions, D]
   readonly norm: LayerNorm;
   readonly buckets: Address; // [buckets, H] as float32
   readonly layers: readonly PostNormLayer[];
@@ -65,8 +66,8 @@ function modelWeights(w: Weights, c: EncoderConfig): MpnetWeights {
   const embeddings = w.at("embeddings");
   embeddings.skip("position_ids"); // a buffer that follows from the config
   return {
-    words: embeddings.embedding("word_embeddings", c.vocabSize, D),
-    positions: embeddings.matrix("position_embeddings.weight", c.maxPositionEmbeddings, D),
+    words: embeddings.lookup("word_embeddings", c.vocabSize, D),
+    positions: embeddings.lookup("position_embeddings", c.maxPositionEmbeddings, D),
     norm: embeddings.layerNorm("LayerNorm", D, eps),
     buckets: w.table("encoder.relative_attention_bias.weight", NUM_BUCKETS, c.numAttentionHeads),
     layers: Array.from({ length: c.numHiddenLayers }, (_, i) => layerWeights(w.at(`encoder.layer.${i}`), c, i)),
@@ -92,7 +93,7 @@ function layerWeights(w: Weights, c: EncoderConfig, layer: number): PostNormLaye
   };
 }
 
-function modelHeads(root: Weights, w: Weights, c: EncoderConfig, words: Matrix): Heads {
+function modelHeads(root: Weights, w: Weights, c: EncoderConfig, words: Lookup): Heads {
   const { hiddenSize: D, head } = c;
   const bias = { bias: true };
   const hasPooler = w.has("pooler.dense.weight", head === "none");
@@ -157,8 +158,8 @@ export function createMpnet(config: EncoderConfig, root: Weights, kernels: Kerne
       if (!biasMade) makeBias();
 
       // x = norm(word + position)
-      kernels.embedding(s.x, words, ids);
-      kernels.embedding(s.projected, positions, packedPositionsAfterPadding(texts, padTokenId));
+      words.lookUp(kernels, s.x, ids);
+      positions.lookUp(kernels, s.projected, packedPositionsAfterPadding(texts, padTokenId));
       kernels.add(s.x, s.x, s.projected, N * D);
       layerNorm(kernels, s.x, norm, N);
       capture?.rows("embeddings", texts, s.x, D);

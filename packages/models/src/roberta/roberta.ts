@@ -5,7 +5,7 @@
  * D hiddenSize, V vocabSize; N rows of a pass, whatever texts they belong to.
  */
 
-import type { Kernels, LayerNorm, Matrix } from "@qkv/core";
+import type { Kernels, LayerNorm } from "@qkv/core";
 import { bertLayer } from "../bert/bert";
 import type { JsonConfig } from "../config/json-config";
 import {
@@ -19,6 +19,7 @@ import {
 import { type EncoderConfig, parseEncoderConfig } from "../encoder/config";
 import { type Head, type Heads, linearStage, NO_HEADS, type Stage, wordDecoder } from "../encoder/heads";
 import { type EncoderNetwork, packedIds, packedPositionsAfterPadding, packedTypes } from "../encoder/network";
+import type { Lookup } from "../weights/lookup";
 import type { Weights } from "../weights/weights";
 
 // ---- Config
@@ -51,9 +52,9 @@ function parseConfig(json: JsonConfig, family: string): EncoderConfig {
 // ---- Weights
 
 interface RobertaWeights {
-  readonly words: Matrix; // [V, D]
-  readonly positions: Matrix; // [max positions, D]
-  readonly types: Matrix; // [types, D]
+  readonly words: Lookup; // [V, D]
+  readonly positions: Lookup; // [max positions, D]
+  readonly types: Lookup; // [types, D]
   readonly norm: LayerNorm;
   readonly layers: readonly PostNormLayer[];
 }
@@ -65,15 +66,15 @@ function modelWeights(w: Weights, c: EncoderConfig): RobertaWeights {
   embeddings.skip("position_ids");
   embeddings.skip("token_type_ids");
   return {
-    words: embeddings.embedding("word_embeddings", c.vocabSize, D),
-    positions: embeddings.matrix("position_embeddings.weight", c.maxPositionEmbeddings, D),
-    types: embeddings.matrix("token_type_embeddings.weight", c.typeVocabSize, D),
+    words: embeddings.lookup("word_embeddings", c.vocabSize, D),
+    positions: embeddings.lookup("position_embeddings", c.maxPositionEmbeddings, D),
+    types: embeddings.lookup("token_type_embeddings", c.typeVocabSize, D),
     norm: embeddings.layerNorm("LayerNorm", D, eps),
     layers: Array.from({ length: c.numHiddenLayers }, (_, i) => bertLayer(w.at(`encoder.layer.${i}`), c, i)),
   };
 }
 
-function modelHeads(root: Weights, w: Weights, c: EncoderConfig, words: Matrix): Heads {
+function modelHeads(root: Weights, w: Weights, c: EncoderConfig, words: Lookup): Heads {
   const { hiddenSize: D, head } = c;
   const bias = { bias: true };
   const hasPooler = w.has("pooler.dense.weight", head === "none");
@@ -99,7 +100,7 @@ function modelHeads(root: Weights, w: Weights, c: EncoderConfig, words: Matrix):
 }
 
 /** `lm_head`, which MPNet has too. */
-export function languageModelHead(w: Weights, c: EncoderConfig, words: Matrix): Head {
+export function languageModelHead(w: Weights, c: EncoderConfig, words: Lookup): Head {
   const transform: Stage = {
     linear: w.linear("dense", c.hiddenSize, c.hiddenSize, { bias: true }),
     activation: "gelu", // whatever the layers have
@@ -135,10 +136,10 @@ export function createRoberta(config: EncoderConfig, root: Weights, kernels: Ker
       const N = ids.length;
 
       // x = norm(word + type + position)
-      kernels.embedding(s.x, words, ids);
-      kernels.embedding(s.projected, types, packedTypes(texts));
+      words.lookUp(kernels, s.x, ids);
+      types.lookUp(kernels, s.projected, packedTypes(texts));
       kernels.add(s.x, s.x, s.projected, N * D);
-      kernels.embedding(s.projected, positions, packedPositionsAfterPadding(texts, padTokenId));
+      positions.lookUp(kernels, s.projected, packedPositionsAfterPadding(texts, padTokenId));
       kernels.add(s.x, s.x, s.projected, N * D);
       layerNorm(kernels, s.x, norm, N);
       capture?.rows("embeddings", texts, s.x, D);

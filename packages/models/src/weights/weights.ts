@@ -21,6 +21,7 @@ import {
 import { ModelFileError } from "../errors";
 import { CheckedSource } from "../files/checked";
 import { elementCount, type TensorEntry, unsupportedDtype } from "../formats/tensor";
+import { Lookup, type RowTable } from "./lookup";
 
 /** A tensor of a checkpoint under Hugging Face's name for it. */
 export interface CheckpointTensor extends TensorEntry {
@@ -39,8 +40,15 @@ export interface Checkpoint {
   readonly tensors: ReadonlyMap<string, CheckpointTensor>;
 }
 
-/** How much of a tensor is read at once. The peak beside the model itself. */
-const PIECE_BYTES = 8 * 1024 * 1024;
+/** How much of a tensor is read at once: what lies in a cache until it is packed. Two of them are all beside the model. */
+const PIECE_BYTES = 1024 * 1024;
+
+/** Whole rows of a tensor, or a vector: what one read brings. */
+interface Piece {
+  readonly placement: Placement;
+  readonly start: number;
+  readonly end: number;
+}
 
 /** Progress of loading. */
 export interface LoadProgress {
@@ -60,10 +68,11 @@ export type WeightDtype = "auto" | "f32" | "q8" | "q4";
 
 export const WEIGHT_DTYPES: readonly WeightDtype[] = ["auto", "f32", "q8", "q4"];
 
-/** Where a tensor goes: a vector as float32, or a matrix of the kernels'. */
+/** Where a tensor goes: a vector or a small table as float32, rows as the file has them, or a matrix of the kernels'. */
 type Placement = { readonly tensor: CheckpointTensor } & (
-  | { readonly address: Address; readonly matrix: null }
-  | { readonly address: null; readonly matrix: Matrix }
+  | { readonly kind: "floats"; readonly address: Address }
+  | { readonly kind: "rows"; readonly table: RowTable }
+  | { readonly kind: "matrix"; readonly matrix: Matrix }
 );
 
 /** What all cursors into one checkpoint share. */
@@ -73,6 +82,7 @@ interface Plan {
   readonly dtype: WeightDtype;
   readonly placements: Map<string, Placement>;
   readonly skipped: Set<string>;
+  readonly lookups: Lookup[];
   /** There is no checkpoint: whatever is asked for exists. */
   readonly blueprint: boolean;
 }
@@ -96,8 +106,8 @@ export class Weights {
 
   /** A cursor at the root of a checkpoint. Weights are laid out in the kernels' arena, filed under "weights". */
   static of(checkpoint: Checkpoint, kernels: Kernels, dtype: WeightDtype): Weights {
-    const plan = { checkpoint, kernels, dtype, placements: new Map(), skipped: new Set<string>(), blueprint: false };
-    return new Weights(plan, "");
+    const plan = { checkpoint, kernels, dtype, placements: new Map(), skipped: new Set<string>(), lookups: [] };
+    return new Weights({ ...plan, blueprint: false }, "");
   }
 
   /**
@@ -106,7 +116,7 @@ export class Weights {
    */
   static blueprint(kernels: Kernels): Weights {
     const checkpoint = { files: new CheckedSource({ read: async () => null }), file: "", tensors: new Map() };
-    const plan = { checkpoint, kernels, placements: new Map(), skipped: new Set<string>() };
+    const plan = { checkpoint, kernels, placements: new Map(), skipped: new Set<string>(), lookups: [] };
     return new Weights({ ...plan, dtype: "f32", blueprint: true }, "");
   }
 
@@ -136,12 +146,10 @@ export class Weights {
     throw new ModelFileError(`expected a matrix, got [${shape.join(", ")}]`, at);
   }
 
-  /** Whether a tensor is the very bytes that a matrix comes from, as tied weights are in PyTorch's own format. */
-  isSame(name: string, matrix: Matrix): boolean {
+  /** Whether a tensor is the very bytes that a table comes from, as tied weights are in PyTorch's own format. */
+  isSame(name: string, { tensor: { path, start, end } }: Lookup): boolean {
     const tensor = this.#plan.checkpoint.tensors.get(this.#prefix + name);
-    const placed = [...this.#plan.placements.values()].find((placement) => placement.matrix === matrix)?.tensor;
-    if (tensor === undefined || placed === undefined) return false;
-    return tensor.path === placed.path && tensor.start === placed.start && tensor.end === placed.end;
+    return tensor !== undefined && tensor.path === path && tensor.start === start && tensor.end === end;
   }
 
   /** `{name}.weight` [outFeatures, inFeatures], and `{name}.bias` [outFeatures] if `bias`. */
@@ -154,7 +162,30 @@ export class Weights {
 
   /** `{name}.weight` [rows, width], with a row for each word of the vocabulary: an embedding, or a head. */
   embedding(name: string, rows: number, width: number): Matrix {
-    return this.#matrix(`${name}.weight`, rows, width, this.#plan.dtype === "q4" ? "q8" : this.#plan.dtype);
+    return this.#matrix(`${name}.weight`, rows, width, this.#wordsDtype);
+  }
+
+  /** `{name}.weight` [rows, columns], whose rows are looked up. See `Lookup`. */
+  lookup(name: string, rows: number, columns: number): Lookup {
+    const full = `${name}.weight`;
+    const tensor = this.#find(full, [rows, columns]);
+    const dtype = storedDtype(tensor, this.#wordsDtype);
+    const place = (): RowTable => {
+      const address = this.#plan.kernels.arena.allocate(rows * rowBytes(dtype, columns), "weights");
+      const table = { address, rows, columns, dtype };
+      this.#plan.placements.set(this.#prefix + full, { tensor, kind: "rows", table });
+      return table;
+    };
+    const found = new Lookup(tensor, {
+      table: isQuantized(dtype) ? null : place,
+      matrix: () => this.#placeMatrix(full, tensor, this.#wordsDtype),
+    });
+    this.#plan.lookups.push(found);
+    return found;
+  }
+
+  get #wordsDtype(): WeightDtype {
+    return this.#plan.dtype === "q4" ? "q8" : this.#plan.dtype;
   }
 
   /** `{name}.weight` [width]. */
@@ -225,7 +256,8 @@ export class Weights {
 
   /** Once the model is laid out: a tensor that nobody asked for means that the model is not the one that we think. */
   finish(): void {
-    const { checkpoint, placements, skipped } = this.#plan;
+    const { checkpoint, placements, skipped, lookups } = this.#plan;
+    for (const lookup of lookups) lookup.settle();
     const unread = [...checkpoint.tensors.keys()].filter((name) => !placements.has(name) && !skipped.has(name));
     if (unread.length === 0) return;
     const [first] = unread as [string];
@@ -253,14 +285,28 @@ export class Weights {
     const { signal, onProgress } = options;
     const totalBytes = this.fileBytes;
     let loadedBytes = 0;
-    const order = [...this.#plan.placements.values()].sort((a, b) =>
-      a.tensor.path < b.tensor.path ? -1 : a.tensor.path > b.tensor.path ? 1 : a.tensor.start - b.tensor.start,
-    );
-    for (const placement of order) {
-      for await (const bytes of this.#pieces(placement, signal)) {
-        loadedBytes += bytes;
-        onProgress?.({ loadedBytes, totalBytes });
+    const pieces = [...this.#pieces()];
+    const buffers = [new Uint8Array(0), new Uint8Array(0)];
+    const fetch = (index: number): Promise<Uint8Array> | null => {
+      if (index === pieces.length) return null;
+      const { placement, start, end } = pieces[index];
+      let into = this.#ownBytes(pieces[index]);
+      if (into === null) {
+        const which = index % 2;
+        if (buffers[which].length < end - start) buffers[which] = new Uint8Array(Math.max(end - start, PIECE_BYTES));
+        into = buffers[which].subarray(0, end - start);
       }
+      const bytes = this.#plan.checkpoint.files.readExactly(placement.tensor.path, start, end, { signal, into });
+      bytes.catch(() => {}); // it is awaited once the piece before is in its place, or not at all if that fails
+      return bytes;
+    };
+    let coming = fetch(0);
+    for (const [index, piece] of pieces.entries()) {
+      const bytes = (await coming) as Uint8Array;
+      coming = fetch(index + 1); // while this one is packed
+      this.#place(piece, bytes);
+      loadedBytes += bytes.length;
+      onProgress?.({ loadedBytes, totalBytes });
     }
   }
 
@@ -272,14 +318,14 @@ export class Weights {
   #placeMatrix(name: string, tensor: CheckpointTensor, dtype: WeightDtype): Matrix {
     const [rows, columns] = tensor.shape as [number, number];
     const matrix = this.#plan.kernels.createMatrix(storedDtype(tensor, dtype), rows, columns);
-    this.#plan.placements.set(this.#prefix + name, { tensor, address: null, matrix });
+    this.#plan.placements.set(this.#prefix + name, { tensor, kind: "matrix", matrix });
     return matrix;
   }
 
   #floats(name: string, shape: readonly number[]): Address {
     const tensor = this.#find(name, shape);
     const address = this.#plan.kernels.arena.allocate(4 * elementCount(shape), "weights");
-    this.#plan.placements.set(this.#prefix + name, { tensor, address, matrix: null });
+    this.#plan.placements.set(this.#prefix + name, { tensor, kind: "floats", address });
     return address;
   }
 
@@ -307,30 +353,58 @@ export class Weights {
     return tensor;
   }
 
-  /** Reads one tensor in pieces, puts each in its place, and tells its bytes. */
-  async *#pieces(placement: Placement, signal: AbortSignal | undefined): AsyncGenerator<number> {
-    const { tensor, matrix, address } = placement;
-    const { shape, start, end, path, interleavedHeads } = tensor;
+  /** Every read that is needed, in the order of the files. */
+  *#pieces(): Generator<Piece> {
+    const order = [...this.#plan.placements.values()].sort((a, b) =>
+      a.tensor.path < b.tensor.path ? -1 : a.tensor.path > b.tensor.path ? 1 : a.tensor.start - b.tensor.start,
+    );
+    for (const placement of order) {
+      const { start, end, shape, dtype } = placement.tensor;
+      const groupBytes = bytesFor(dtype as Dtype, rowsAtOnce(placement) * elementCount(shape.slice(1)));
+      const step = Math.max(1, Math.floor(PIECE_BYTES / Math.max(1, groupBytes))) * groupBytes;
+      for (let at = start; at < end; at += step) yield { placement, start: at, end: Math.min(at + step, end) };
+    }
+  }
+
+  /** Where the bytes of a piece stay as they are read; null for those that are decoded or packed. */
+  #ownBytes({ placement, start, end }: Piece): Uint8Array | null {
+    const { arena } = this.#plan.kernels;
+    // Memory that is not shared moves when it grows, which it may while the file is read.
+    if (!arena.shared || placement.kind !== "rows" || placement.table.dtype !== placement.tensor.dtype) return null;
+    return arena.u8(placement.table.address + start - placement.tensor.start, end - start);
+  }
+
+  /** Puts what was read into its place. */
+  #place(piece: Piece, bytes: Uint8Array): void {
+    const { placement, start } = piece;
+    const { tensor } = placement;
+    const { interleavedHeads } = tensor;
     const dtype = tensor.dtype as Dtype;
-    const { kernels, checkpoint } = this.#plan;
-    const width = elementCount(shape.slice(1));
-    // Whole rows, and of interleaved ones whole heads; a vector as one.
-    const group =
-      matrix === null ? (shape[0] ?? 1) : interleavedHeads === undefined ? 1 : (shape[0] ?? 0) / interleavedHeads;
-    const groupBytes = bytesFor(dtype, group * width);
-    const step = Math.max(1, Math.floor(PIECE_BYTES / Math.max(1, groupBytes))) * groupBytes;
-    for (let at = start; at < end; at += step) {
-      const piece = await checkpoint.files.readExactly(path, at, Math.min(at + step, end), { signal });
-      if (matrix === null) {
-        const vector = kernels.arena.f32(address, group * width);
-        decode(dtype, piece, vector);
+    const { arena } = this.#plan.kernels;
+    const width = elementCount(tensor.shape.slice(1));
+    const group = rowsAtOnce(placement);
+    switch (placement.kind) {
+      case "floats": {
+        const vector = arena.f32(placement.address, group * width);
+        decode(dtype, bytes, vector);
         if (interleavedHeads !== undefined) reorderVector(vector, interleavedHeads);
-      } else {
-        const rowSize = bytesFor(dtype, width);
-        const ordered = interleavedHeads === undefined ? piece : reordered(piece, rowSize, group);
-        this.#write(matrix, dtype, (at - start) / rowSize, ordered, tensor);
+        return;
       }
-      yield piece.length;
+      case "rows": {
+        const own = this.#ownBytes(piece);
+        // Read to its place, unless the source has arrays of its own.
+        if (own !== null && own.byteOffset === bytes.byteOffset && own.buffer === bytes.buffer) return;
+        const { address, columns, dtype: stored } = placement.table;
+        const row = (start - tensor.start) / rowBytes(dtype, columns);
+        const rows = stored === dtype ? bytes : converted(bytes, dtype, placement.table);
+        arena.u8(address + row * rowBytes(stored, columns), rows.length).set(rows);
+        return;
+      }
+      case "matrix": {
+        const rowSize = bytesFor(dtype, width);
+        const ordered = interleavedHeads === undefined ? bytes : reordered(bytes, rowSize, group);
+        this.#write(placement.matrix, dtype, (start - tensor.start) / rowSize, ordered, tensor);
+      }
     }
   }
 
@@ -347,6 +421,13 @@ export class Weights {
   }
 }
 
+/** Rows that must come together: those of an interleaved head; a vector or a table, all of them. */
+function rowsAtOnce({ tensor, kind }: Placement): number {
+  const [rows = 1] = tensor.shape;
+  if (kind === "floats") return rows;
+  return tensor.interleavedHeads === undefined ? 1 : rows / tensor.interleavedHeads;
+}
+
 /** Some rows of a tensor [rows, columns], as a tensor. */
 function rowsOf(tensor: CheckpointTensor, first: number, count: number): CheckpointTensor {
   const columns = tensor.shape[1] as number;
@@ -354,6 +435,19 @@ function rowsOf(tensor: CheckpointTensor, first: number, count: number): Checkpo
   const start = tensor.start + first * rowSize;
   return { ...tensor, shape: [count, columns], start, end: start + count * rowSize };
 }
+
+/** Every dtype that a checkpoint's matrices may be kept in. */
+export function storedDtypes({ tensors }: Checkpoint, wanted: WeightDtype): Set<Dtype> {
+  const found = new Set<Dtype>();
+  for (const { dtype, shape } of tensors.values()) {
+    if (isDtype(dtype) && shape.length === 2) found.add(wanted === "auto" ? dtype : QUANTIZED_AS[wanted]);
+  }
+  // Words' vectors, see `WeightDtype`
+  if (wanted === "q4") found.add("Q8_0");
+  return found;
+}
+
+const QUANTIZED_AS: Readonly<Record<Exclude<WeightDtype, "auto">, Dtype>> = { f32: "F32", q8: "Q8_0", q4: "Q4_1" };
 
 /** The dtype that a matrix is kept in. */
 function storedDtype(tensor: CheckpointTensor, wanted: WeightDtype): Dtype {
@@ -365,20 +459,27 @@ function storedDtype(tensor: CheckpointTensor, wanted: WeightDtype): Dtype {
       `dtype: "${wanted}" quantises float weights, and ${tensor.name} in ${tensor.path} is ${dtype} already; take "auto" or "f32"`,
     );
   }
-  return wanted === "q8" ? "Q8_0" : "Q4_1";
+  return QUANTIZED_AS[wanted];
 }
 
 /** Rows of one dtype in that of the matrix. */
-function converted(bytes: Uint8Array, from: Dtype, { dtype, columns }: Matrix): Uint8Array {
+function converted(bytes: Uint8Array, from: Dtype, { dtype, columns }: Matrix | RowTable): Uint8Array {
   const rows = bytes.length / bytesFor(from, columns);
   const floats = new Float32Array(rows * columns);
   decode(from, bytes, floats);
   if (dtype === "F32") return new Uint8Array(floats.buffer);
-  if (!floats.every(Number.isFinite)) throw new RangeError("has infinite or NaN weights, which cannot be quantised");
+  // A loop, as there may be a hundred million of them; x - x is 0 for all numbers that are finite.
+  for (let i = 0; i < floats.length; i++) {
+    if (floats[i] - floats[i] !== 0) throw new RangeError("has infinite or NaN weights, which cannot be quantised");
+  }
   const { elements } = blockSizes[dtype];
   const size = rowBytes(dtype, columns);
   const quantize = dtype === "Q8_0" ? quantizeQ8_0 : quantizeQ4_1;
   const out = new Uint8Array(rows * size);
+  if (columns % elements === 0) {
+    quantize(floats, out);
+    return out;
+  }
   const padded = new Float32Array(Math.ceil(columns / elements) * elements);
   for (let row = 0; row < rows; row++) {
     padded.set(floats.subarray(row * columns, (row + 1) * columns));

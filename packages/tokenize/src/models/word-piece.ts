@@ -17,9 +17,14 @@ export interface WordPieceConfig {
   readonly maxInputCharsPerWord: number;
 }
 
+/** Words up to this length, and so many of them, are covered without tries: making those takes longer than a query. */
+const SHORT_WORD = 24;
+const FIRST_WORDS = 256;
+
 export class WordPiece {
   readonly #config: WordPieceConfig;
-  /** What a word can start with, and what can follow, without the prefix. Made when the first word comes. */
+  #firstWords = FIRST_WORDS;
+  /** What a word can start with, and what can follow, without the prefix. Made when they are needed. */
   #starts: Trie | null = null;
   readonly #continuations = new Trie();
   readonly #cache = new WordCache();
@@ -48,6 +53,9 @@ export class WordPiece {
   #cover(word: string, start: number, out: Tokens): boolean {
     const { maxInputCharsPerWord } = this.#config;
     if (word.length > maxInputCharsPerWord && countCharacters(word) > maxInputCharsPerWord) return false;
+    if (this.#starts === null && word.length <= SHORT_WORD && this.#firstWords-- > 0) {
+      return this.#coverByLookup(word, start, out);
+    }
     this.#starts ??= this.#makeTries();
     for (let at = 0; at < word.length; ) {
       const trie = at === 0 ? this.#starts : this.#continuations;
@@ -55,6 +63,23 @@ export class WordPiece {
       if (length === 0) return false;
       out.push(trie.find(word, at, at + length), start + at, start + at + length);
       at += length;
+    }
+    return true;
+  }
+
+  /** The same, asking for every length from the longest on. */
+  #coverByLookup(word: string, start: number, out: Tokens): boolean {
+    const { ids, continuingSubwordPrefix: prefix } = this.#config;
+    for (let at = 0; at < word.length; ) {
+      let end = word.length;
+      let id: number | undefined;
+      for (; end > at; end--) {
+        id = ids.get(at === 0 ? word.slice(0, end) : prefix + word.slice(at, end));
+        if (id !== undefined) break;
+      }
+      if (id === undefined) return false;
+      out.push(id, start + at, start + end);
+      at = end;
     }
     return true;
   }
