@@ -9,6 +9,7 @@ import type { DecoderNetwork } from "./decoder/network";
 import { createDistilBert, parseDistilBertConfig } from "./distilbert/distilbert";
 import { createElectra, parseElectraConfig } from "./electra/electra";
 import type { SentenceFiles } from "./embeddings/sentence-files";
+import { PLAIN_SENTENCES } from "./embeddings/sentence-settings";
 import type { EncoderConfig } from "./encoder/config";
 import type { EncoderNetwork } from "./encoder/network";
 import type { CheckedSource } from "./files/checked";
@@ -60,9 +61,11 @@ interface Architecture {
 export const ARCHITECTURES: Readonly<Record<string, Architecture>> = {
   albert: encoder(parseAlbertConfig, createAlbert),
   bert: encoder(parseBertConfig, createBert, async (gguf, json) => {
-    const { config, tensors } = readBertGguf(gguf, json);
+    const { config, tensors, pooling } = readBertGguf(gguf, json);
+    // llama.cpp makes vectors of length 1, unless it is told not to.
+    const sentence: SentenceFiles = { ...PLAIN_SENTENCES, pooling: [pooling], modules: [{ type: "normalize" }] };
     const create = (weights: Weights, kernels: Kernels) => createBert(config, weights, kernels);
-    return { kind: "encoder", config, sentence: null, tensors, create };
+    return { kind: "encoder", config, sentence, tensors, create };
   }),
   distilbert: encoder(parseDistilBertConfig, createDistilBert),
   electra: encoder(parseElectraConfig, createElectra),

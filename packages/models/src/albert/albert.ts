@@ -96,7 +96,7 @@ function groupWeights(w: Weights, c: AlbertConfig): Omit<PostNormLayer, "probsTa
     qkv: [
       product(attention.linear("query", D, D, bias)),
       product(attention.linear("key", D, D, bias)),
-      product(attention.linear("value", D, D, bias)),
+      product(attention.linear("value", D, D, { bias: true, exact: true })),
     ],
     attentionOutput: attention.linear("dense", D, D, bias),
     attentionNorm: attention.layerNorm("LayerNorm", D, eps),

@@ -96,7 +96,7 @@ export function bertLayer(w: Weights, c: EncoderConfig, layer: number): PostNorm
     qkv: [
       product(self.linear("query", D, D, bias)),
       product(self.linear("key", D, D, bias)),
-      product(self.linear("value", D, D, bias)),
+      product(self.linear("value", D, D, { bias: true, exact: true })),
     ],
     attentionOutput: w.linear("attention.output.dense", D, D, bias),
     attentionNorm: w.layerNorm("attention.output.LayerNorm", D, eps),

@@ -84,7 +84,7 @@ function layerWeights(w: Weights, c: EncoderConfig, layer: number): PostNormLaye
     qkv: [
       product(attention.linear("q_lin", D, D, bias)),
       product(attention.linear("k_lin", D, D, bias)),
-      product(attention.linear("v_lin", D, D, bias)),
+      product(attention.linear("v_lin", D, D, { bias: true, exact: true })),
     ],
     attentionOutput: attention.linear("out_lin", D, D, bias),
     attentionNorm: w.layerNorm("sa_layer_norm", D, eps),

@@ -167,7 +167,7 @@ function modelWeights(w: Weights, c: ModernBertConfig): ModernBertWeights {
 function layerWeights(w: Weights, c: ModernBertConfig, type: LayerType, layer: number): ModernBertLayer {
   const { hiddenSize: D, intermediateSize: F, layerNormEps: eps } = c;
   const norm = { bias: c.normBias };
-  const [q, k, v] = w.linears("attn.Wqkv", [D, D, D], D, { bias: c.attentionBias });
+  const [q, k, v] = w.linears("attn.Wqkv", [D, D, D], D, { bias: c.attentionBias, exactPart: 2 });
   const [input, gate] = w.linears("mlp.Wi", [F, F], D, { bias: c.mlpBias });
   return {
     type,

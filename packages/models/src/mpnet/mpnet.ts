@@ -82,7 +82,7 @@ function layerWeights(w: Weights, c: EncoderConfig, layer: number): PostNormLaye
     qkv: [
       product(attention.linear("q", D, D, bias)),
       product(attention.linear("k", D, D, bias)),
-      product(attention.linear("v", D, D, bias)),
+      product(attention.linear("v", D, D, { bias: true, exact: true })),
     ],
     attentionOutput: attention.linear("o", D, D, bias),
     attentionNorm: w.layerNorm("attention.LayerNorm", D, eps),

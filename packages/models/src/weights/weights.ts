@@ -62,7 +62,8 @@ export interface LoadProgress {
  * - `auto`: as the file has them
  * - `f32`: decoded to float32
  * - `q8`, `q4`: float ones quantised as they are read, to Q8_0 and Q4_1; in `q4`, what has a row for each word of the
- *   vocabulary is kept in Q8_0, as its errors meet every token. For files that are not quantised yet.
+ *   vocabulary is kept in Q8_0, as its errors meet every token. The value projections of encoders stay as the file has
+ *   them: a twelfth of the work, and half of the error. For files that are not quantised yet.
  */
 export type WeightDtype = "auto" | "f32" | "q8" | "q4";
 
@@ -152,10 +153,19 @@ export class Weights {
     return tensor !== undefined && tensor.path === path && tensor.start === start && tensor.end === end;
   }
 
-  /** `{name}.weight` [outFeatures, inFeatures], and `{name}.bias` [outFeatures] if `bias`. */
-  linear(name: string, outFeatures: number, inFeatures: number, { bias }: { readonly bias: boolean }): Linear {
+  /**
+   * `{name}.weight` [outFeatures, inFeatures], and `{name}.bias` [outFeatures] if `bias`.
+   *
+   * With `exact`, weights are not quantised where `dtype` asks for it: of the few whose errors reach the output whole.
+   */
+  linear(
+    name: string,
+    outFeatures: number,
+    inFeatures: number,
+    { bias, exact = false }: { readonly bias: boolean; readonly exact?: boolean },
+  ): Linear {
     return {
-      weight: this.matrix(`${name}.weight`, outFeatures, inFeatures),
+      weight: this.#matrix(`${name}.weight`, outFeatures, inFeatures, this.#dtypeOf(exact)),
       bias: bias ? this.vector(`${name}.bias`, outFeatures) : null,
     };
   }
@@ -184,6 +194,11 @@ export class Weights {
     return found;
   }
 
+  #dtypeOf(exact: boolean): WeightDtype {
+    const { dtype } = this.#plan;
+    return exact && dtype !== "f32" ? "auto" : dtype;
+  }
+
   get #wordsDtype(): WeightDtype {
     return this.#plan.dtype === "q4" ? "q8" : this.#plan.dtype;
   }
@@ -210,13 +225,13 @@ export class Weights {
 
   /**
    * Several layers of the same input that the checkpoint keeps as one, below each other: `{name}.weight`
-   * [sum of outFeatures, inFeatures], and `{name}.bias` if `bias`.
+   * [sum of outFeatures, inFeatures], and `{name}.bias` if `bias`. `exactPart`: which of them is exact, see `linear`.
    */
   linears(
     name: string,
     outFeatures: readonly number[],
     inFeatures: number,
-    { bias }: { readonly bias: boolean },
+    { bias, exactPart }: { readonly bias: boolean; readonly exactPart?: number },
   ): Linear[] {
     const rows = outFeatures.reduce((sum, n) => sum + n, 0);
     const weight = this.#find(`${name}.weight`, [rows, inFeatures]);
@@ -226,7 +241,7 @@ export class Weights {
       const matrix = this.#placeMatrix(
         part === 0 ? `${name}.weight` : `${name}.weight, part ${part}`,
         rowsOf(weight, first, count),
-        this.#plan.dtype,
+        this.#dtypeOf(part === exactPart),
       );
       const layer = { weight: matrix, bias: biases === null ? null : biases + 4 * first };
       first += count;
@@ -440,7 +455,9 @@ function rowsOf(tensor: CheckpointTensor, first: number, count: number): Checkpo
 export function storedDtypes({ tensors }: Checkpoint, wanted: WeightDtype): Set<Dtype> {
   const found = new Set<Dtype>();
   for (const { dtype, shape } of tensors.values()) {
-    if (isDtype(dtype) && shape.length === 2) found.add(wanted === "auto" ? dtype : QUANTIZED_AS[wanted]);
+    if (!isDtype(dtype) || shape.length !== 2) continue;
+    if (wanted !== "f32") found.add(dtype); // also where some are left exact
+    if (wanted !== "auto") found.add(QUANTIZED_AS[wanted]);
   }
   // Words' vectors, see `WeightDtype`
   if (wanted === "q4") found.add("Q8_0");
