@@ -3,7 +3,7 @@
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { taskGoldens } from "../fixtures/tasks/files";
-import { EXECUTABLE, qkv, start, temporaryFolder } from "./run";
+import { EXECUTABLE, qkv, qkvJson, start, temporaryFolder } from "./run";
 import { copyTaskFolder } from "./task-folders";
 
 /** Of the goldens' README: probabilities and normalized embeddings. */
@@ -137,6 +137,27 @@ describe.concurrent("goldens", () => {
         question,
       );
     }
+  });
+});
+
+describe.concurrent("commands for every model take encoders", () => {
+  test("qkv inspect", async () => {
+    const { runs, architecture, config, memory } = await qkvJson<{
+      runs: boolean;
+      architecture: string;
+      config: { head: string };
+      memory: object;
+    }>(["inspect", at("mask-uncased")]);
+    expect({ runs, architecture, head: config.head }).toEqual({ runs: true, architecture: "bert", head: "maskedLm" });
+    expect(Object.keys(memory)).toEqual(["weights", "scratch"]);
+  });
+
+  test("qkv trace", async () => {
+    const out = at("trace.safetensors");
+    const args = ["trace", at("mask-uncased"), "--text", "Rome", "--tap", "layers.*.output", "--tap", "logits"];
+    const { code, stderr } = await qkv([...args, "--out", out]);
+    expect(stderr).toMatch(/^layers\.0\.output \[3, 32\]\nlayers\.1\.output \[3, 32\]\nlogits \[3, 430\]\n/);
+    expect(code).toBe(0);
   });
 });
 

@@ -54,10 +54,10 @@ describe.concurrent("qkv inspect", () => {
   test("an architecture that does not run is an answer, not a failure", async () => {
     const folder = temporaryFolder();
     symlinkSync(join(FORMS.safetensors, "model.safetensors"), join(folder, "model.safetensors"));
-    writeFileSync(join(folder, "config.json"), '{ "model_type": "bert" }');
+    writeFileSync(join(folder, "config.json"), '{ "model_type": "mamba" }');
     const { code, stdout } = await qkv(["inspect", folder]);
-    expect(stdout).toMatch(/^architecture: bert\nformat: safetensors\nparameters: 260,032 in 47 tensors\n/);
-    expect(stdout).toMatch(/\nruns: no, because config\.json: .*"bert".*llama.*\n$/);
+    expect(stdout).toMatch(/^architecture: mamba\nformat: safetensors\nparameters: 260,032 in 47 tensors\n/);
+    expect(stdout).toMatch(/\nruns: no, because config\.json: .*"mamba".*llama.*\n$/);
     expect(code).toBe(0);
   });
 

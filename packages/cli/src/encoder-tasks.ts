@@ -2,7 +2,7 @@
 
 import type { Encoder, TaskOptions } from "@qkv/models";
 import { type Arguments, type Definitions, given } from "./arguments";
-import { UsageError } from "./errors";
+import { namingFlagsOf, UsageError } from "./errors";
 import { MODEL_FLAGS, modelOptions } from "./model-flags";
 import { loadEncoderFor } from "./model-kind";
 import { jsonLine, oneLine } from "./output";
@@ -50,21 +50,6 @@ export interface EncoderTask<T> {
   run(model: Encoder, questions: readonly T[], options: TaskOptions): Promise<readonly object[]>;
 }
 
-/** Flags of the values that the tasks' RangeErrors begin with the names of, besides those that every command has. */
-const FLAGS: Readonly<Record<string, string>> = {
-  batchTokens: "--batch-tokens",
-  pooling: "--pooling",
-  promptName: "--prompt-name",
-  dimensions: "--dimensions",
-  precision: "--precision",
-  maxTokens: "--max-tokens",
-  targets: "--target",
-  scores: "--scores",
-  hypothesisTemplate: "--template",
-  windowTokens: "--window-tokens",
-  stride: "--stride",
-};
-
 /** Questions that follow each other. */
 interface Slice<T> {
   /** Index of the first. */
@@ -94,7 +79,7 @@ export async function runTask<T>(
   const model = await loadEncoderFor(task.name, args.positional("model") as string, { ...modelOptions(args), signal });
   const bar = new ProgressBar(terminal);
   try {
-    await namingTaskFlags(task.run(model, [], options)); // wrong options and models: before the first line has come
+    await namingFlagsOf(task.run(model, [], options)); // wrong options and models: before the first line has come
     const slices = texts === null ? fromLines(terminal, task, args.has("jsonl")) : [fromArguments(texts, task)];
     const where = texts === null ? ofLine : texts.length === 1 ? () => "TEXT" : ofArgument;
     const Kind = texts === null ? Error : UsageError;
@@ -104,7 +89,7 @@ export async function runTask<T>(
           const part = parts === null ? null : parts[0] + ((parts[1] - parts[0]) * done) / questions.length;
           bar.update(first + done, part);
         };
-        return some.length === 0 ? [] : namingTaskFlags(task.run(model, some, { ...options, onProgress }));
+        return some.length === 0 ? [] : namingFlagsOf(task.run(model, some, { ...options, onProgress }));
       };
       let answers: readonly object[];
       let wrong = failure;
@@ -174,18 +159,6 @@ function placeOf(error: unknown): { index: number; message: string } | null {
   if (!(error instanceof RangeError)) return null;
   const match = /^(?:\w+: )?(?:texts|questions)\[(\d+)\](.*)$/s.exec(error.message);
   return match === null ? null : { index: Number(match[1]), message: match[2] as string };
-}
-
-/** A RangeError about the value of a task's flag as a UsageError that names the flag. */
-async function namingTaskFlags<R>(work: Promise<R>): Promise<R> {
-  try {
-    return await work;
-  } catch (error) {
-    const [name] = (error instanceof RangeError && /^\w+(?=(\[\d+\])?:)/.exec(error.message)) || [];
-    if (name === undefined || !Object.hasOwn(FLAGS, name)) throw error;
-    const rest = (error as Error).message.slice(name.length).replace(/^\[\d+\]/, "");
-    throw new UsageError(`${FLAGS[name]}${rest}`, { cause: error });
-  }
 }
 
 /** A line's value where it must be a string. @throws Error */

@@ -21,6 +21,17 @@ const FLAGS: Readonly<Record<string, string>> = {
   threads: "--threads",
   turbo: "--turbo",
   kernels: "--kernels",
+  batchTokens: "--batch-tokens",
+  pooling: "--pooling",
+  promptName: "--prompt-name",
+  dimensions: "--dimensions",
+  precision: "--precision",
+  maxTokens: "--max-tokens",
+  targets: "--target",
+  scores: "--scores",
+  hypothesisTemplate: "--template",
+  windowTokens: "--window-tokens",
+  stride: "--stride",
 };
 
 /** The library's RangeError about the value of a flag as a UsageError that names the flag; any other error as it is. */
@@ -28,7 +39,15 @@ export function namingFlags(error: unknown): unknown {
   if (!(error instanceof RangeError)) return error;
   const [name] = /^\w+(?=(\[\d+\])?:)/.exec(error.message) ?? [];
   if (name === undefined || !Object.hasOwn(FLAGS, name)) return error;
-  return new UsageError(`${FLAGS[name]}${error.message.slice(name.length)}`, { cause: error });
+  const rest = error.message.slice(name.length).replace(/^\[\d+\]/, "");
+  return new UsageError(`${FLAGS[name]}${rest}`, { cause: error });
+}
+
+/** The same for work that is under way. */
+export async function namingFlagsOf<R>(work: Promise<R>): Promise<R> {
+  return work.catch((error: unknown) => {
+    throw namingFlags(error);
+  });
 }
 
 /** Standard output could not be written. */

@@ -1,4 +1,4 @@
-/** The two ways in which a model from outside fails: its file is damaged, or it is sound and not something that qkv runs. */
+/** How a model from outside fails: its file is damaged, or it is sound and not something that qkv runs, or of another kind. */
 
 /** Text from a file is shown up to this length: enough to recognise a name, short enough for one line. */
 const MAX_SHOWN = 200;
@@ -85,5 +85,22 @@ export class UnsupportedModelError extends Error {
     this.supported = supported;
     this.file = at.file ?? null;
     this.tensor = at.tensor ?? null;
+  }
+}
+
+/** A model of another kind than was asked for: a decoder where an encoder is needed, or the other way round. */
+export class ModelKindError extends TypeError {
+  override readonly name = "ModelKindError";
+  /** What it is. */
+  readonly kind: "decoder" | "encoder";
+  /** `model_type`. */
+  readonly architecture: string;
+
+  constructor(call: string, source: string, { kind, architecture }: Pick<ModelKindError, "kind" | "architecture">) {
+    const other = { decoder: "loadDecoder", encoder: "loadEncoder" }[kind];
+    const what = { decoder: "a decoder", encoder: "an encoder" }[kind];
+    super(printable(`${call}: ${source || "the model"} is ${what} (${architecture}): take ${other}`, MAX_MESSAGE));
+    this.kind = kind;
+    this.architecture = architecture;
   }
 }

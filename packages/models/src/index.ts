@@ -48,7 +48,7 @@ export {
 } from "./encoder/padded-batches";
 export type { PaddedInput } from "./encoder/padded-input";
 export type { SpanPrediction } from "./encoder/span-boundary";
-export { ModelFileError, UnsupportedModelError } from "./errors";
+export { ModelFileError, ModelKindError, UnsupportedModelError } from "./errors";
 export type { SourceLike } from "./files/open";
 export type { FileSource } from "./files/source";
 export {

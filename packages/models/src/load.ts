@@ -5,7 +5,7 @@ import { Tokenizer, TokenizerFileError } from "@qkv/tokenize";
 import { Decoder, MAX_CONTEXT } from "./decoder/decoder";
 import { layOutSentences } from "./embeddings/sentence-files";
 import { Encoder } from "./encoder/encoder";
-import { ModelFileError, UnsupportedModelError } from "./errors";
+import { ModelFileError, ModelKindError, UnsupportedModelError } from "./errors";
 import { type OpenedSource, openSource, type SourceLike } from "./files/open";
 import type { WeightFormat } from "./formats/detect";
 import { elementCount } from "./formats/tensor";
@@ -72,7 +72,7 @@ export async function load(source: SourceLike, options: LoadOptions = {}): Promi
 /**
  * As `load`, for decoders: models that generate.
  *
- * @throws as `load`; TypeError for a model that is none
+ * @throws as `load`; ModelKindError for a model that is none
  * @example
  * const model = await loadDecoder("packages/cli/models/stories260K");
  * const { text } = await model.generate("Once upon a time", { maxNewTokens: 20 }).result();
@@ -84,7 +84,7 @@ export async function loadDecoder(source: SourceLike, options: LoadOptions = {})
 /**
  * As `load`, for encoders: models that embed, classify and fill gaps.
  *
- * @throws as `load`; TypeError for a model that is none
+ * @throws as `load`; ModelKindError for a model that is none
  * @example
  * const model = await loadEncoder("./all-MiniLM-L6-v2");
  * const [vector] = await model.embed(["a text"]);
@@ -115,10 +115,7 @@ async function loadAs<M extends Model>(
     );
     owner = made;
     const wanted = as(result.model);
-    if (wanted === null) {
-      const { kind, architecture } = result.model;
-      throw new TypeError(`${call}: ${opened.files.name || "the model"} is an ${architecture}, which is an ${kind}`);
-    }
+    if (wanted === null) throw new ModelKindError(call, opened.files.name, result.model);
     made.kernels.arena.commit(); // all of it, before the first weight is read
     // All to their end, even if one fails: what has started must be given back.
     const reading = readAll(result.weights, { signal, onProgress });

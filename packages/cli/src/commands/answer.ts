@@ -50,7 +50,7 @@ export const answerCommand = command({
   ],
   notes: [
     "Prints a line for each context, in their order: { index, answer, start, end, score, spans, nullScore, bestSpanScore,",
-    "nullScoreDiff }; start and end in UTF-16 units, as in JavaScript. Without an answer the first three are null.",
+    "nullScoreDiff }; start and end in UTF-16 units, as in JavaScript. Without an answer, answer, start and end are null.",
   ],
   async run(args, terminal) {
     const options = answerOptions(args);

@@ -5,21 +5,22 @@
  * E embeddingSize, D hiddenSize, F intermediateSize, V vocabSize; N rows of a pass, whatever texts they belong to.
  */
 
-import type { Kernels, LayerNorm, Linear } from "@qkv/core";
+import type { Kernels } from "@qkv/core";
 import { type JsonConfig, MAX_WIDTH } from "../config/json-config";
 import {
   type BlockScratch,
-  layerNorm,
   layerTaps,
   networkShape,
   type PostNormLayer,
+  type PostNormNames,
   postNormLayer,
-  product,
+  postNormWeights,
   SEE_ALL,
 } from "../encoder/block";
 import { type EncoderConfig, parseEncoderConfig } from "../encoder/config";
-import { type Heads, linearStage, NO_HEADS, type Stage, wordDecoder } from "../encoder/heads";
-import { type EncoderNetwork, packedIds, packedPositions, packedTypes } from "../encoder/network";
+import { embedTokens, tokenEmbeddings } from "../encoder/embeddings";
+import { denseStage, type Heads, linearStage, NO_HEADS, type Stage, tokenHeads, wordDecoder } from "../encoder/heads";
+import { type EncoderNetwork, packedPositions } from "../encoder/network";
 import type { Lookup } from "../weights/lookup";
 import type { Weights } from "../weights/weights";
 
@@ -58,52 +59,25 @@ export function parseAlbertConfig(json: JsonConfig): AlbertConfig {
 
 // ---- Weights
 
-interface AlbertWeights {
-  readonly words: Lookup; // [V, E]
-  readonly positions: Lookup; // [max positions, E]
-  readonly types: Lookup; // [types, E]
-  readonly norm: LayerNorm; // [E]
-  readonly project: Linear; // [D, E]
-  /** One for each pass; those of a group share their weights. */
-  readonly layers: readonly PostNormLayer[];
-}
+/** What follows "encoder.albert_layer_groups.{g}.albert_layers.0.". */
+const LAYER: PostNormNames = {
+  query: "attention.query",
+  key: "attention.key",
+  value: "attention.value",
+  attentionOutput: "attention.dense",
+  attentionNorm: "attention.LayerNorm",
+  intermediate: "ffn",
+  output: "ffn_output",
+  outputNorm: "full_layer_layer_norm",
+};
 
-function modelWeights(w: Weights, c: AlbertConfig): AlbertWeights {
-  const { embeddingSize: E, hiddenSize: D, numHiddenLayers, numHiddenGroups, layerNormEps: eps } = c;
-  const embeddings = w.at("embeddings");
-  embeddings.skip("position_ids"); // a buffer that follows from the config
-  const groups = Array.from({ length: numHiddenGroups }, (_, g) =>
-    groupWeights(w.at(`encoder.albert_layer_groups.${g}.albert_layers.0`), c),
+/** One layer for each pass; those of a group share their weights. */
+function modelLayers(w: Weights, c: AlbertConfig): PostNormLayer[] {
+  const { numHiddenLayers: L, numHiddenGroups: groups } = c;
+  const shared = Array.from({ length: groups }, (_, g) =>
+    postNormWeights(w.at(`encoder.albert_layer_groups.${g}.albert_layers.0`), c, LAYER, g),
   );
-  return {
-    words: embeddings.lookup("word_embeddings", c.vocabSize, E),
-    positions: embeddings.lookup("position_embeddings", c.maxPositionEmbeddings, E),
-    types: embeddings.lookup("token_type_embeddings", c.typeVocabSize, E),
-    norm: embeddings.layerNorm("LayerNorm", E, eps),
-    project: w.linear("encoder.embedding_hidden_mapping_in", D, E, { bias: true }),
-    layers: Array.from({ length: numHiddenLayers }, (_, i) => ({
-      ...groups[Math.floor((i * numHiddenGroups) / numHiddenLayers)],
-      ...layerTaps(i),
-    })),
-  };
-}
-
-function groupWeights(w: Weights, c: AlbertConfig): Omit<PostNormLayer, "probsTap" | "outputTap"> {
-  const { hiddenSize: D, intermediateSize: F, layerNormEps: eps } = c;
-  const bias = { bias: true };
-  const attention = w.at("attention");
-  return {
-    qkv: [
-      product(attention.linear("query", D, D, bias)),
-      product(attention.linear("key", D, D, bias)),
-      product(attention.linear("value", D, D, { bias: true, exact: true })),
-    ],
-    attentionOutput: attention.linear("dense", D, D, bias),
-    attentionNorm: attention.layerNorm("LayerNorm", D, eps),
-    intermediate: w.linear("ffn", F, D, bias),
-    output: w.linear("ffn_output", D, F, bias),
-    outputNorm: w.layerNorm("full_layer_layer_norm", D, eps),
-  };
+  return Array.from({ length: L }, (_, i) => ({ ...shared[Math.floor((i * groups) / L)], ...layerTaps(i) }));
 }
 
 function modelHeads(root: Weights, w: Weights, c: AlbertConfig, words: Lookup): Heads {
@@ -111,34 +85,29 @@ function modelHeads(root: Weights, w: Weights, c: AlbertConfig, words: Lookup): 
   const bias = { bias: true };
   const pool: Stage[] = [];
   if (head === "sequenceClassification" || w.has("pooler.weight", head === "none")) {
-    pool.push({ linear: w.linear("pooler", D, D, bias), activation: "tanh", norm: null });
+    pool.push(denseStage(w, "pooler", D, "tanh"));
   }
-  const heads: Heads = { ...NO_HEADS, pooler: pool.length > 0 ? { reads: "first", stages: pool } : null };
-  const linear = (name: string, outputs: number): Stage => linearStage(root.linear(name, outputs, D, bias));
-  switch (head) {
-    case "sequenceClassification": {
-      const stages = [...pool, linear("classifier", c.labels.length)];
-      return { ...heads, sequenceClassification: { reads: "first", stages } };
-    }
-    case "tokenClassification":
-      return { ...heads, tokenClassification: { reads: "token", stages: [linear("classifier", c.labels.length)] } };
-    case "questionAnswering":
-      return { ...heads, questionAnswering: { reads: "token", stages: [linear("qa_outputs", 2)] } };
-    default: {
-      // The order of sentences, which pretraining's checkpoints keep: no task here asks for it.
-      root.skip("sop_classifier.classifier.weight");
-      root.skip("sop_classifier.classifier.bias");
-      if (head !== "maskedLm" && !root.has("predictions.dense.weight")) return heads;
-      const predictions = root.at("predictions");
-      const transform: Stage = {
-        linear: predictions.linear("dense", E, D, bias),
-        activation: c.hiddenAct,
-        norm: predictions.layerNorm("LayerNorm", E, c.layerNormEps),
-      };
-      const stages = [transform, wordDecoder(predictions, "decoder", "bias", words, c)];
-      return { ...heads, maskedLm: { reads: "token", stages } };
-    }
+  const heads: Heads = {
+    ...NO_HEADS,
+    pooler: pool.length > 0 ? { reads: "first", stages: pool } : null,
+    ...tokenHeads(root, c),
+  };
+  if (head === "sequenceClassification") {
+    const stages = [...pool, linearStage(root.linear("classifier", c.labels.length, D, bias))];
+    return { ...heads, sequenceClassification: { reads: "first", stages } };
   }
+  // The order of sentences, which pretraining's checkpoints keep: no task here asks for it.
+  root.skip("sop_classifier.classifier.weight");
+  root.skip("sop_classifier.classifier.bias");
+  if (head !== "maskedLm" && !(head === "none" && root.has("predictions.dense.weight"))) return heads;
+  const predictions = root.at("predictions");
+  const transform: Stage = {
+    linear: predictions.linear("dense", E, D, bias),
+    activation: c.hiddenAct,
+    norm: predictions.layerNorm("LayerNorm", E, c.layerNormEps),
+  };
+  const stages = [transform, wordDecoder(predictions, "decoder", "bias", words, c)];
+  return { ...heads, maskedLm: { reads: "token", stages } };
 }
 
 // ---- The model
@@ -146,25 +115,20 @@ function modelHeads(root: Weights, w: Weights, c: AlbertConfig, words: Lookup): 
 /** Lays out the weights; throws where the checkpoint does not fit the config. `weights.read` brings the numbers. */
 export function createAlbert(config: AlbertConfig, root: Weights, kernels: Kernels): EncoderNetwork<BlockScratch> {
   const w = root.has("albert.embeddings.word_embeddings.weight") ? root.at("albert") : root;
-  const { words, positions, types, norm, project, layers } = modelWeights(w, config);
-  const heads = modelHeads(root, w, config, words);
-  root.finish();
   const { embeddingSize: E, hiddenSize: D, hiddenAct } = config;
+  const embeddings = tokenEmbeddings(w, config, E);
+  const project = w.linear("encoder.embedding_hidden_mapping_in", D, E, { bias: true });
+  const layers = modelLayers(w, config);
+  const heads = modelHeads(root, w, config, embeddings.words);
+  root.finish();
   return {
     ...networkShape(kernels, config, layers, E),
     heads,
 
     *forward(s, texts, capture, due) {
-      const ids = packedIds(texts);
-      const N = ids.length;
-
-      // x = project(norm(word + type + position))
-      words.lookUp(kernels, s.attended, ids);
-      types.lookUp(kernels, s.projected, packedTypes(texts));
-      kernels.add(s.attended, s.attended, s.projected, N * E);
-      positions.lookUp(kernels, s.projected, packedPositions(texts));
-      kernels.add(s.attended, s.attended, s.projected, N * E);
-      layerNorm(kernels, s.attended, norm, N);
+      const positions = packedPositions(texts);
+      const N = positions.length;
+      embedTokens(kernels, s.attended, embeddings, texts, positions, s.projected);
       kernels.matmul(s.x, s.attended, project.weight, project.bias, N);
       capture?.rows("embeddings", texts, s.x, D);
 

@@ -5,23 +5,22 @@
  * D hiddenSize, F intermediateSize, V vocabSize; N rows of a pass, whatever texts they belong to.
  */
 
-import type { Kernels, LayerNorm } from "@qkv/core";
+import type { Kernels } from "@qkv/core";
 import { ACTIVATION_NAMES } from "../config/activation";
 import { type JsonConfig, MAX_WIDTH } from "../config/json-config";
 import { parseLabels } from "../config/labels";
 import {
   type BlockScratch,
-  layerNorm,
-  layerTaps,
   networkShape,
-  type PostNormLayer,
+  type PostNormNames,
   postNormLayer,
-  product,
+  postNormWeights,
   SEE_ALL,
 } from "../encoder/block";
 import { checkHeads, type EncoderConfig, parseHead } from "../encoder/config";
-import { type Heads, linearStage, NO_HEADS, wordDecoder } from "../encoder/heads";
-import { type EncoderNetwork, packedIds, packedPositions } from "../encoder/network";
+import { embedTokens, tokenEmbeddings } from "../encoder/embeddings";
+import { denseStage, type Heads, linearStage, NO_HEADS, type Stage, tokenHeads, wordDecoder } from "../encoder/heads";
+import { type EncoderNetwork, packedPositions } from "../encoder/network";
 import type { Lookup } from "../weights/lookup";
 import type { Weights } from "../weights/weights";
 
@@ -56,75 +55,34 @@ export function parseDistilBertConfig(json: JsonConfig): EncoderConfig {
 
 // ---- Weights
 
-interface DistilBertWeights {
-  readonly words: Lookup; // [V, D]
-  /** [max positions, D]; sinusoids too are saved */
-  readonly positions: Lookup;
-  readonly norm: LayerNorm;
-  readonly layers: readonly PostNormLayer[];
-}
-
-function modelWeights(w: Weights, c: EncoderConfig): DistilBertWeights {
-  const { hiddenSize: D, layerNormEps: eps } = c;
-  const embeddings = w.at("embeddings");
-  embeddings.skip("position_ids"); // a buffer that follows from the config
-  return {
-    words: embeddings.lookup("word_embeddings", c.vocabSize, D),
-    positions: embeddings.lookup("position_embeddings", c.maxPositionEmbeddings, D),
-    norm: embeddings.layerNorm("LayerNorm", D, eps),
-    layers: Array.from({ length: c.numHiddenLayers }, (_, i) => layerWeights(w.at(`transformer.layer.${i}`), c, i)),
-  };
-}
-
-function layerWeights(w: Weights, c: EncoderConfig, layer: number): PostNormLayer {
-  const { hiddenSize: D, intermediateSize: F, layerNormEps: eps } = c;
-  const bias = { bias: true };
-  const attention = w.at("attention");
-  return {
-    qkv: [
-      product(attention.linear("q_lin", D, D, bias)),
-      product(attention.linear("k_lin", D, D, bias)),
-      product(attention.linear("v_lin", D, D, { bias: true, exact: true })),
-    ],
-    attentionOutput: attention.linear("out_lin", D, D, bias),
-    attentionNorm: w.layerNorm("sa_layer_norm", D, eps),
-    intermediate: w.linear("ffn.lin1", F, D, bias),
-    output: w.linear("ffn.lin2", D, F, bias),
-    outputNorm: w.layerNorm("output_layer_norm", D, eps),
-    ...layerTaps(layer),
-  };
-}
+/** What follows "transformer.layer.{i}.". */
+const LAYER: PostNormNames = {
+  query: "attention.q_lin",
+  key: "attention.k_lin",
+  value: "attention.v_lin",
+  attentionOutput: "attention.out_lin",
+  attentionNorm: "sa_layer_norm",
+  intermediate: "ffn.lin1",
+  output: "ffn.lin2",
+  outputNorm: "output_layer_norm",
+};
 
 function modelHeads(root: Weights, c: EncoderConfig, words: Lookup): Heads {
   const { hiddenSize: D, head } = c;
-  const bias = { bias: true };
-  const linear = (name: string, outputs: number) => linearStage(root.linear(name, outputs, D, bias));
-  switch (head) {
-    case "sequenceClassification": {
-      const stages = [
-        { linear: root.linear("pre_classifier", D, D, bias), activation: "relu" as const, norm: null },
-        linear("classifier", c.labels.length),
-      ];
-      return { ...NO_HEADS, sequenceClassification: { reads: "first", stages } };
-    }
-    case "tokenClassification":
-      return {
-        ...NO_HEADS,
-        tokenClassification: { reads: "token", stages: [linear("classifier", c.labels.length)] },
-      };
-    case "questionAnswering":
-      return { ...NO_HEADS, questionAnswering: { reads: "token", stages: [linear("qa_outputs", 2)] } };
-    default: {
-      if (head !== "maskedLm" && !root.has("vocab_transform.weight")) return NO_HEADS;
-      const transform = {
-        linear: root.linear("vocab_transform", D, D, bias),
-        activation: c.hiddenAct,
-        norm: root.layerNorm("vocab_layer_norm", D, c.layerNormEps),
-      };
-      const decoder = wordDecoder(root, "vocab_projector", "vocab_projector.bias", words, c);
-      return { ...NO_HEADS, maskedLm: { reads: "token", stages: [transform, decoder] } };
-    }
+  const heads: Heads = { ...NO_HEADS, ...tokenHeads(root, c) };
+  if (head === "sequenceClassification") {
+    const output = root.linear("classifier", c.labels.length, D, { bias: true });
+    const stages = [denseStage(root, "pre_classifier", D, "relu"), linearStage(output)];
+    return { ...heads, sequenceClassification: { reads: "first", stages } };
   }
+  if (head !== "maskedLm" && !(head === "none" && root.has("vocab_transform.weight"))) return heads;
+  const transform: Stage = {
+    linear: root.linear("vocab_transform", D, D, { bias: true }),
+    activation: c.hiddenAct,
+    norm: root.layerNorm("vocab_layer_norm", D, c.layerNormEps),
+  };
+  const decoder = wordDecoder(root, "vocab_projector", "vocab_projector.bias", words, c);
+  return { ...heads, maskedLm: { reads: "token", stages: [transform, decoder] } };
 }
 
 // ---- The model
@@ -132,8 +90,11 @@ function modelHeads(root: Weights, c: EncoderConfig, words: Lookup): Heads {
 /** Lays out the weights; throws where the checkpoint does not fit the config. `weights.read` brings the numbers. */
 export function createDistilBert(config: EncoderConfig, root: Weights, kernels: Kernels): EncoderNetwork<BlockScratch> {
   const w = root.has("distilbert.embeddings.word_embeddings.weight") ? root.at("distilbert") : root;
-  const { words, positions, norm, layers } = modelWeights(w, config);
-  const heads = modelHeads(root, config, words);
+  const embeddings = tokenEmbeddings(w, config);
+  const layers = Array.from({ length: config.numHiddenLayers }, (_, i) =>
+    postNormWeights(w.at(`transformer.layer.${i}`), config, LAYER, i),
+  );
+  const heads = modelHeads(root, config, embeddings.words);
   root.finish();
   const { hiddenSize: D, hiddenAct } = config;
   return {
@@ -141,14 +102,9 @@ export function createDistilBert(config: EncoderConfig, root: Weights, kernels: 
     heads,
 
     *forward(s, texts, capture, due) {
-      const ids = packedIds(texts);
-      const N = ids.length;
-
-      // x = norm(word + position)
-      words.lookUp(kernels, s.x, ids);
-      positions.lookUp(kernels, s.projected, packedPositions(texts));
-      kernels.add(s.x, s.x, s.projected, N * D);
-      layerNorm(kernels, s.x, norm, N);
+      const positions = packedPositions(texts);
+      const N = positions.length;
+      embedTokens(kernels, s.x, embeddings, texts, positions, s.projected);
       capture?.rows("embeddings", texts, s.x, D);
 
       for (const layer of layers) {

@@ -5,20 +5,14 @@
  * E embeddingSize, D hiddenSize, V vocabSize; N rows of a pass, whatever texts they belong to.
  */
 
-import type { Kernels, LayerNorm, Linear } from "@qkv/core";
-import { bertLayer } from "../bert/bert";
+import type { Kernels } from "@qkv/core";
+import { bertLayers } from "../bert/bert";
 import { type JsonConfig, MAX_WIDTH } from "../config/json-config";
-import {
-  type BlockScratch,
-  layerNorm,
-  networkShape,
-  type PostNormLayer,
-  postNormLayer,
-  SEE_ALL,
-} from "../encoder/block";
-import { type EncoderConfig, parseEncoderConfig } from "../encoder/config";
-import { type Heads, linearStage, NO_HEADS, type Stage, wordDecoder } from "../encoder/heads";
-import { type EncoderNetwork, packedIds, packedPositions, packedTypes } from "../encoder/network";
+import { type BlockScratch, networkShape, postNormLayer, SEE_ALL } from "../encoder/block";
+import { type EncoderConfig, type HeadKind, parseEncoderConfig } from "../encoder/config";
+import { embedTokens, tokenEmbeddings } from "../encoder/embeddings";
+import { denseStage, type Heads, linearStage, NO_HEADS, type Stage, tokenHeads, wordDecoder } from "../encoder/heads";
+import { type EncoderNetwork, packedPositions } from "../encoder/network";
 import type { Lookup } from "../weights/lookup";
 import type { Weights } from "../weights/weights";
 
@@ -49,68 +43,31 @@ export function parseElectraConfig(json: JsonConfig): ElectraConfig {
 
 // ---- Weights
 
-interface ElectraWeights {
-  readonly words: Lookup; // [V, E]
-  readonly positions: Lookup; // [max positions, E]
-  readonly types: Lookup; // [types, E]
-  readonly norm: LayerNorm; // [E]
-  /** [D, E]; null where the widths are the same */
-  readonly project: Linear | null;
-  readonly layers: readonly PostNormLayer[];
-}
-
-function modelWeights(w: Weights, c: ElectraConfig): ElectraWeights {
-  const { embeddingSize: E, hiddenSize: D, layerNormEps: eps } = c;
-  const embeddings = w.at("embeddings");
-  embeddings.skip("position_ids"); // a buffer that follows from the config
-  return {
-    words: embeddings.lookup("word_embeddings", c.vocabSize, E),
-    positions: embeddings.lookup("position_embeddings", c.maxPositionEmbeddings, E),
-    types: embeddings.lookup("token_type_embeddings", c.typeVocabSize, E),
-    norm: embeddings.layerNorm("LayerNorm", E, eps),
-    project: E === D ? null : w.linear("embeddings_project", D, E, { bias: true }),
-    layers: Array.from({ length: c.numHiddenLayers }, (_, i) => bertLayer(w.at(`encoder.layer.${i}`), c, i)),
-  };
-}
-
 function modelHeads(root: Weights, c: ElectraConfig, words: Lookup): Heads {
   const { embeddingSize: E, hiddenSize: D, head } = c;
   const bias = { bias: true };
-  const linear = (name: string, outputs: number): Stage => linearStage(root.linear(name, outputs, D, bias));
-  switch (head) {
-    case "sequenceClassification": {
-      const dense: Stage = { linear: root.linear("classifier.dense", D, D, bias), activation: "gelu", norm: null };
-      const stages = [dense, linear("classifier.out_proj", c.labels.length)];
-      return { ...NO_HEADS, sequenceClassification: { reads: "first", stages } };
-    }
-    case "tokenClassification":
-      return {
-        ...NO_HEADS,
-        tokenClassification: { reads: "token", stages: [linear("classifier", c.labels.length)] },
-      };
-    case "questionAnswering":
-      return { ...NO_HEADS, questionAnswering: { reads: "token", stages: [linear("qa_outputs", 2)] } };
-    default: {
-      const has = (name: string) => head === "none" && root.has(`${name}.dense.weight`);
-      if (head === "pretraining" || has("discriminator_predictions")) {
-        const linears = root.at("discriminator_predictions");
-        const stages: Stage[] = [
-          { linear: linears.linear("dense", D, D, bias), activation: c.hiddenAct, norm: null },
-          linearStage(linears.linear("dense_prediction", 1, D, bias)),
-        ];
-        return { ...NO_HEADS, replacedTokens: { reads: "token", stages } };
-      }
-      if (head !== "maskedLm" && !has("generator_predictions")) return NO_HEADS;
-      const predictions = root.at("generator_predictions");
-      const transform: Stage = {
-        linear: predictions.linear("dense", E, D, bias),
-        activation: "gelu", // whatever the layers have
-        norm: predictions.layerNorm("LayerNorm", E, c.layerNormEps),
-      };
-      const decoder = wordDecoder(root, "generator_lm_head", "generator_lm_head.bias", words, c);
-      return { ...NO_HEADS, maskedLm: { reads: "token", stages: [transform, decoder] } };
-    }
+  const heads: Heads = { ...NO_HEADS, ...tokenHeads(root, c) };
+  const isThere = (kind: HeadKind, name: string) => head === kind || (head === "none" && root.has(name));
+  if (head === "sequenceClassification") {
+    const output = root.linear("classifier.out_proj", c.labels.length, D, bias);
+    const stages = [denseStage(root, "classifier.dense", D, "gelu"), linearStage(output)];
+    return { ...heads, sequenceClassification: { reads: "first", stages } };
   }
+  if (isThere("pretraining", "discriminator_predictions.dense.weight")) {
+    const predictions = root.at("discriminator_predictions");
+    const output = predictions.linear("dense_prediction", 1, D, bias);
+    const stages = [denseStage(predictions, "dense", D, c.hiddenAct), linearStage(output)];
+    return { ...heads, replacedTokens: { reads: "token", stages } };
+  }
+  if (!isThere("maskedLm", "generator_predictions.dense.weight")) return heads;
+  const predictions = root.at("generator_predictions");
+  const transform: Stage = {
+    linear: predictions.linear("dense", E, D, bias),
+    activation: "gelu", // whatever the layers have
+    norm: predictions.layerNorm("LayerNorm", E, c.layerNormEps),
+  };
+  const decoder = wordDecoder(root, "generator_lm_head", "generator_lm_head.bias", words, c);
+  return { ...heads, maskedLm: { reads: "token", stages: [transform, decoder] } };
 }
 
 // ---- The model
@@ -118,26 +75,21 @@ function modelHeads(root: Weights, c: ElectraConfig, words: Lookup): Heads {
 /** Lays out the weights; throws where the checkpoint does not fit the config. `weights.read` brings the numbers. */
 export function createElectra(config: ElectraConfig, root: Weights, kernels: Kernels): EncoderNetwork<BlockScratch> {
   const w = root.has("electra.embeddings.word_embeddings.weight") ? root.at("electra") : root;
-  const { words, positions, types, norm, project, layers } = modelWeights(w, config);
-  const heads = modelHeads(root, config, words);
-  root.finish();
   const { embeddingSize: E, hiddenSize: D, hiddenAct } = config;
+  const embeddings = tokenEmbeddings(w, config, E);
+  const project = E === D ? null : w.linear("embeddings_project", D, E, { bias: true });
+  const layers = bertLayers(w, config);
+  const heads = modelHeads(root, config, embeddings.words);
+  root.finish();
   return {
     ...networkShape(kernels, config, layers, E),
     heads,
 
     *forward(s, texts, capture, due) {
-      const ids = packedIds(texts);
-      const N = ids.length;
-
-      // x = project(norm(word + type + position))
+      const positions = packedPositions(texts);
+      const N = positions.length;
       const embedded = project === null ? s.x : s.attended;
-      words.lookUp(kernels, embedded, ids);
-      types.lookUp(kernels, s.projected, packedTypes(texts));
-      kernels.add(embedded, embedded, s.projected, N * E);
-      positions.lookUp(kernels, s.projected, packedPositions(texts));
-      kernels.add(embedded, embedded, s.projected, N * E);
-      layerNorm(kernels, embedded, norm, N);
+      embedTokens(kernels, embedded, embeddings, texts, positions, s.projected);
       if (project !== null) kernels.matmul(s.x, embedded, project.weight, project.bias, N);
       capture?.rows("embeddings", texts, s.x, D);
 

@@ -13,6 +13,7 @@ import {
   type Product,
 } from "@qkv/core";
 import type { Capture } from "../taps/capture";
+import type { Weights } from "../weights/weights";
 import type { EncoderConfig } from "./config";
 import type { EncoderNetwork, PackedText } from "./network";
 
@@ -146,6 +147,33 @@ export interface PostNormLayer {
   readonly outputNorm: LayerNorm;
   readonly probsTap: string;
   readonly outputTap: string;
+}
+
+/** What a checkpoint calls the parts of such a layer. */
+export type PostNormNames = Readonly<
+  Record<
+    "query" | "key" | "value" | "attentionOutput" | "attentionNorm" | "intermediate" | "output" | "outputNorm",
+    string
+  >
+>;
+
+/** A layer's weights, by the checkpoint's names for them. */
+export function postNormWeights(w: Weights, c: EncoderConfig, names: PostNormNames, layer: number): PostNormLayer {
+  const { hiddenSize: D, intermediateSize: F, layerNormEps: eps } = c;
+  const bias = { bias: true };
+  return {
+    qkv: [
+      product(w.linear(names.query, D, D, bias)),
+      product(w.linear(names.key, D, D, bias)),
+      product(w.linear(names.value, D, D, { bias: true, exact: true })),
+    ],
+    attentionOutput: w.linear(names.attentionOutput, D, D, bias),
+    attentionNorm: w.layerNorm(names.attentionNorm, D, eps),
+    intermediate: w.linear(names.intermediate, F, D, bias),
+    output: w.linear(names.output, D, F, bias),
+    outputNorm: w.layerNorm(names.outputNorm, D, eps),
+    ...layerTaps(layer),
+  };
 }
 
 /** A linear layer as one of several products of the same input; where its output goes is set at each pass. */

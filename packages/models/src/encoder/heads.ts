@@ -3,6 +3,7 @@
 import type { Activation, Address, Kernels, LayerNorm, Linear } from "@qkv/core";
 import type { Lookup } from "../weights/lookup";
 import type { Weights } from "../weights/weights";
+import type { EncoderConfig } from "./config";
 
 /** One stage of a head: y = norm(activation(x · weightᵀ + bias)). */
 export interface Stage {
@@ -106,6 +107,25 @@ export function runStages(
 /** A stage that is a linear layer alone. */
 export function linearStage(linear: Linear): Stage {
   return { linear, activation: null, norm: null };
+}
+
+/**
+ * The heads of single tokens, which all families have under the same names: `classifier`, `qa_outputs`. Nothing for
+ * checkpoints with another head.
+ */
+export function tokenHeads(root: Weights, c: EncoderConfig): Partial<Heads> {
+  const head = (name: string, outputs: number): Head => ({
+    reads: "token",
+    stages: [linearStage(root.linear(name, outputs, c.hiddenSize, { bias: true }))],
+  });
+  if (c.head === "tokenClassification") return { tokenClassification: head("classifier", c.labels.length) };
+  if (c.head === "questionAnswering") return { questionAnswering: head("qa_outputs", 2) };
+  return {};
+}
+
+/** A layer that keeps the width, with an activation. */
+export function denseStage(w: Weights, name: string, D: number, activation: Stage["activation"]): Stage {
+  return { linear: w.linear(name, D, D, { bias: true }), activation, norm: null };
 }
 
 /**
