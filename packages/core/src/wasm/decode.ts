@@ -71,7 +71,9 @@ function decodeQuantized(module: ModuleBuilder, layout: QuantizedLayout): Callab
             eachWeights(f, layout, constants, weights, 0, g, temporary, (load, activation) => {
               lanes.set(load());
               const place = activation / 4;
-              // Each int32 holds the 2 or 4 inputs of one output: move one to the top, and down again with its sign.
+              // Each int32 holds the 2 or 4 inputs of one output: move one to the top, and down again, with its sign if
+              // it has one.
+              const shr = layout.dot === "pairs" ? f.i32x4.shr_s : f.i32x4.shr_u;
               const perLane = layout.dot === "pairs" ? 2 : 4;
               const bits = 32 / perLane;
               const down = layout.scaledActivations ? [0, 4, 8, 0][place] : 0;
@@ -79,7 +81,7 @@ function decodeQuantized(module: ModuleBuilder, layout: QuantizedLayout): Callab
                 const k = step * STEP + place * perLane + i;
                 const up = 32 - bits * (i + 1);
                 const moved = () => (up === 0 ? lanes() : f.i32x4.shl(lanes(), f.i32.const(up)));
-                const whole = () => f.i32x4.shr_s(moved(), f.i32.const(32 - bits + down));
+                const whole = () => shr(moved(), f.i32.const(32 - bits + down));
                 const above = () =>
                   layout.offset === 0 ? whole() : f.i32x4.sub(whole(), f.i32x4.const(layout.offset));
                 const product = () => f.f32x4.mul(f.f32x4.convert_i32x4_s(above()), (fine[g] ?? scales[g])());

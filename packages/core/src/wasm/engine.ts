@@ -1,7 +1,7 @@
 /** What the engine can do: asked with tiny modules, never by its name. */
 
 import { MAX_PAGES } from "../memory/arena";
-import { ModuleBuilder, type Target } from "./module";
+import { type KernelFunction, ModuleBuilder, type Target } from "./module";
 
 const PLAIN: Target = { addressBits: 32, shared: false };
 
@@ -26,6 +26,50 @@ export function relaxedDotAvailable(): boolean {
   });
 }
 
+/** Numbers for which readings of the dot product differ: both ends of signed and of unsigned bytes. */
+const EXTREMES = [-128, -127, -1, 0, 1, 127, 128, 255];
+
+/**
+ * Whether the relaxed integer dot product reads its second operand as unsigned bytes and adds all four products in full,
+ * as `vpdpbusd` of x64 does. Elsewhere pairs saturate, or bytes from 128 on are negative. Bytes are read from memory, and
+ * neighbours differ, so that no compiler can work it out before.
+ */
+export function unsignedDotAvailable(): boolean {
+  if (!relaxedDotAvailable()) return false;
+  const module = new ModuleBuilder(PLAIN);
+  const [one, two, to] = [0, 1024, 2048].map((offset) => 65_536 - 4096 + offset);
+  module.kernel("dot", {}, (f, _, { from, to: end }) => {
+    f.for(from, end, 16, () => {
+      const at = () => f.ptr.from(from());
+      f.v128.store(
+        at(),
+        f.i32x4.relaxed_dot_i8x16_i7x16_add_s(f.v128.load(at(), one), f.v128.load(at(), two), f.i32x4.const(-5)),
+        to,
+      );
+    });
+  });
+  const memory = new WebAssembly.Memory({ initial: 1 });
+  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(module.finish()), { qkv: { memory } });
+  // Each pair of extremes in all four places, and in two beside other ones.
+  const signed = new Int8Array(memory.buffer, one, 1024);
+  const unsigned = new Uint8Array(memory.buffer, two, 1024);
+  const lanes = EXTREMES.length ** 2;
+  for (let i = 0; i < 4 * 4 * lanes; i++) {
+    const lane = i >> 2;
+    const pair = lane % lanes;
+    const turn = lane < lanes ? 0 : (i & 3) * (lane >> 6);
+    signed[i] = EXTREMES[(pair + turn) % 8];
+    unsigned[i] = EXTREMES[((pair >> 3) + 3 * turn) % 8];
+  }
+  (exports.dot as KernelFunction)(0, 0, 1024, 0);
+  const sums = new Int32Array(memory.buffer, to, 256);
+  return sums.every((sum, lane) => {
+    let expected = -5;
+    for (let i = 4 * lane; i < 4 * lane + 4; i++) expected += signed[i] * unsigned[i];
+    return sum === expected;
+  });
+}
+
 /** Whether memories can have addresses of 64 bits, as the specification's final form makes them. */
 export function memory64Available(): boolean {
   if (!validates({ addressBits: 64, shared: false }, () => {})) return false;
@@ -43,6 +87,8 @@ export function memory64Available(): boolean {
 export interface EngineFeatures {
   /** The relaxed dot product, where it is exact. */
   readonly relaxedDot: boolean;
+  /** It takes full unsigned bytes as its second operand, exactly: see `unsignedDotAvailable`. */
+  readonly unsignedDot: boolean;
   /**
    * The compiler keeps the order of a loop's operations (V8 from 12 on). The older one moves all arithmetic behind all
    * loads of a loop's body, so that only short bodies stay in registers.
@@ -59,7 +105,7 @@ export function engineFeatures(): EngineFeatures {
   if (detected === null) {
     const relaxedDot = relaxedDotAvailable();
     // The new compiler came to V8 soon after relaxed SIMD; nothing else tells it from outside. It decides tiles only.
-    detected = { relaxedDot, keepsOrder: relaxedDot, wide: false };
+    detected = { relaxedDot, unsignedDot: unsignedDotAvailable(), keepsOrder: relaxedDot, wide: false };
   }
   return detected;
 }

@@ -14,6 +14,7 @@ import {
   blockBytes,
   eachWeights,
   GROUP,
+  groupBytes,
   loadPartScales,
   loadScales,
   NIBBLE_SCALE,
@@ -23,7 +24,7 @@ import {
   STEPS,
 } from "./quantized-layout";
 
-/** Bytes that belong to each block of a row of activations: its scale, scale * sum, and 8 * sum (an int32). */
+/** Bytes that belong to each block of a row of activations: its scale, scale * sum, and the sum 8 and 128 times (int32). */
 export const ACTIVATION_SCALE_BYTES = 16;
 
 /** Bytes of one quantised activation. */
@@ -144,7 +145,10 @@ function tileFunction(module: ModuleBuilder, layout: QuantizedLayout, { rows, gr
               const i = r * groups + g;
               if (layout.scaledActivations)
                 totals[i].set(f.i32x4.shr_s(totals[i](), f.i32.const(Math.log2(NIBBLE_SCALE))));
-              if (layout.offset !== 0) totals[i].set(f.i32x4.sub(totals[i](), f.v128.load32_splat(rowScales[r](), 8)));
+              if (layout.offset !== 0)
+                totals[i].set(
+                  f.i32x4.sub(totals[i](), f.v128.load32_splat(rowScales[r](), layout.offset === 8 ? 8 : 12)),
+                );
               results[i].set(
                 f.f32x4.add(
                   results[i](),
@@ -225,14 +229,13 @@ export function emitQuantizedMatmul(
             () => f.i32.le_s(f.i32.add(row(), f.i32.const(rows)), a.rows()),
             () => {
               for (let g = 0; g < PANEL / GROUP; g += groups) {
-                const perGroup = layout.dtype === "Q8_0" ? 8 : 16;
                 f.call(call, [
                   f.ptr.add(a.x(), f.ptr.product(row(), xStride())),
                   xStride(),
                   f.ptr.add(a.scales(), f.ptr.product(row(), scaleStride())),
                   scaleStride(),
                   f.ptr.add(w(), f.ptr.const(8 * g)),
-                  f.ptr.add(w(), f.ptr.const(layout.headerBytes + perGroup * g)),
+                  f.ptr.add(w(), f.ptr.const(layout.headerBytes + groupBytes(layout) * g)),
                   blocks(),
                   f.ptr.add(f.ptr.add(out(), f.ptr.product(row(), outStride())), f.ptr.const(16 * g)),
                   outStride(),

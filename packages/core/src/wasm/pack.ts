@@ -72,7 +72,18 @@ function packBlocks(
         switch (layout.dtype) {
           case "Q8_0":
             copyHalf(0, 0);
-            for (let pair = 0; pair < QUANTIZED_BLOCK / 2; pair++) copyHalf(2 + 2 * pair, 32 + 32 * pair);
+            if (layout.dot === "quads") {
+              for (let quad = 0; quad < QUANTIZED_BLOCK / 4; quad++) {
+                // w + 128 as an unsigned byte is w with its highest bit turned.
+                f.i32.store(
+                  f.ptr.add(to(), laneAt(4)),
+                  f.i32.xor(f.i32.load(source(), 2 + 4 * quad), f.i32.const(0x80808080)),
+                  32 + 64 * quad,
+                );
+              }
+            } else {
+              for (let pair = 0; pair < QUANTIZED_BLOCK / 2; pair++) copyHalf(2 + 2 * pair, 32 + 32 * pair);
+            }
             break;
           case "Q4_0":
           case "Q4_1": {

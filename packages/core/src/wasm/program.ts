@@ -120,7 +120,7 @@ export function emitProgram(
   const formats = new Set<string>();
   for (const dtype of QUANTIZED) {
     if (!dtypes.has(dtype)) continue;
-    const layout = quantizedLayout(dtype, engine.relaxedDot);
+    const layout = quantizedLayout(dtype, engine);
     const panel: PanelLayout = { kind: "quantized", layout };
     const decode = emitDecode(module, panel);
     emitFloatMatmul(module, { panel, direct: null, slab: { decode, tiles } });

@@ -8,12 +8,14 @@
  * The integer dot product decides the order within a group:
  * - `pairs`, base SIMD: activations are int16, and `i32x4.dot_i16x8_s` takes two inputs of four outputs.
  * - `quads`, relaxed SIMD: activations are int8, and the relaxed dot takes four inputs of four outputs. Its weights must
- *   be 0..127 to mean the same on every engine; 4-bit weights are.
+ *   be 0..127 to mean the same on every engine; 4-bit weights are. Where it takes unsigned bytes, 8-bit weights lie as
+ *   such, 128 more than they are.
  * Integer sums of a block are exact either way, so that both give the same bits.
  */
 
 import { QUANTIZED_BLOCK } from "../dtypes/quantize";
 import type { FunctionBuilder, Local, Operand } from "./assembler";
+import type { EngineFeatures } from "./engine";
 import type { ModuleBuilder } from "./module";
 
 /** Inputs of a step. */
@@ -36,8 +38,8 @@ export interface QuantizedLayout {
   readonly parts: 1 | 2;
   /** Minimums in the header, which are added for each input. */
   readonly minimums: boolean;
-  /** What to subtract of each weight as it lies there, once a block: 8 for Q4_0. */
-  readonly offset: 0 | 8;
+  /** What to subtract of each weight as it lies there, once a block: 8 for Q4_0, 128 for unsigned bytes. */
+  readonly offset: 0 | 8 | 128;
   /** Activations are scaled by the place of the nibble that they meet (`nibbleScale`), to spare shifts. */
   readonly scaledActivations: boolean;
 }
@@ -48,7 +50,10 @@ export const NIBBLE_SCALE = 256;
 export const nibbleScale: readonly number[] = [256, 16, 1, 256];
 
 /** The layout of a format for an engine. */
-export function quantizedLayout(dtype: QuantizedDtype, relaxedDot: boolean): QuantizedLayout {
+export function quantizedLayout(
+  dtype: QuantizedDtype,
+  { relaxedDot, unsignedDot }: Pick<EngineFeatures, "relaxedDot" | "unsignedDot">,
+): QuantizedLayout {
   const nibbles = {
     stepBytes: 64,
     parts: 1,
@@ -59,12 +64,12 @@ export function quantizedLayout(dtype: QuantizedDtype, relaxedDot: boolean): Qua
     case "Q8_0":
       return {
         dtype,
-        dot: "pairs",
+        dot: unsignedDot ? "quads" : "pairs",
         headerBytes: 32,
         stepBytes: 128,
         parts: 1,
         minimums: false,
-        offset: 0,
+        offset: unsignedDot ? 128 : 0,
         scaledActivations: false,
       };
     case "Q4_0":
@@ -83,6 +88,11 @@ export function quantizedLayout(dtype: QuantizedDtype, relaxedDot: boolean): Qua
         scaledActivations: false,
       };
   }
+}
+
+/** Bytes between the weights of neighbouring groups in a step. */
+export function groupBytes({ dtype, dot }: QuantizedLayout): number {
+  return dtype === "Q8_0" && dot === "pairs" ? 8 : 16;
 }
 
 /** Bytes of a block of 16 outputs and 32 inputs. */
@@ -133,8 +143,14 @@ export function eachWeights(
 ): void {
   switch (layout.dtype) {
     case "Q8_0":
-      for (let pair = 0; pair < 4; pair++) {
-        use(() => f.v128.load8x8_s(weights(), offset + 32 * pair + 8 * group), 4 * pair);
+      if (layout.dot === "quads") {
+        for (let quad = 0; quad < 2; quad++) {
+          use(() => f.v128.load(weights(), offset + 64 * quad + 16 * group), 4 * quad);
+        }
+      } else {
+        for (let pair = 0; pair < 4; pair++) {
+          use(() => f.v128.load8x8_s(weights(), offset + 32 * pair + 8 * group), 4 * pair);
+        }
       }
       break;
     case "Q4_0":

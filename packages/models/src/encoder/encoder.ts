@@ -1,17 +1,16 @@
 /** An encoder, loaded: passes over ids, captures, and the tasks that its heads were trained for. */
 
-import { checkInteger, checkOptions, type Kernels } from "@qkv/core";
+import { checkInteger, checkOptions } from "@qkv/core";
 import type { Tokenizer } from "@qkv/tokenize";
 import type { EmbeddingPrecision } from "../embeddings/quantize";
 import type { SentenceSettings } from "../embeddings/sentence-settings";
 import type { KernelReport, ModelKernels } from "../kernels";
-import { Pacer } from "../pace";
 import { Capture, selectTaps, type Tensor } from "../taps/capture";
 import { type AnswerOptions, type AnswerResult, answer, type QuestionInContext } from "../tasks/answer";
 import { type Classification, type ClassifyOptions, classify } from "../tasks/classify";
 import { type Embedding, type EmbeddingInfo, type EmbedOptions, embed, embeddingWidth } from "../tasks/embed";
 import { type FillMaskOptions, fillMask, type MaskFilling } from "../tasks/fill-mask";
-import type { Cutting, TaskHost, TaskOptions, TextOrPair, TokenizedText } from "../tasks/host";
+import type { TaskHost, TaskOptions, TextOrPair } from "../tasks/host";
 import { type NextSentence, nextSentence, type TextPair } from "../tasks/next-sentence";
 import { type RankedDocument, type RerankOptions, rerank } from "../tasks/rerank";
 import { type Entity, type TokenClassifyOptions, tokenClassify } from "../tasks/token-classify";
@@ -20,13 +19,10 @@ import type { EncoderConfig } from "./config";
 import type { HeadName } from "./heads";
 import type { EncoderNetwork } from "./network";
 import { type OutputName, outputNames, outputShape } from "./outputs";
-import { packByTokens } from "./padded-batches";
 import { type PaddedInput, stripPadding, withPadding } from "./padded-input";
 import { type EncoderInput, type EncoderOutput, PassRunner } from "./pass";
 import { predictSpan, type SpanPrediction } from "./span-boundary";
-
-/** Rows of a pass, unless the caller says otherwise: enough that weights are read seldom, few enough for the caches. */
-export const DEFAULT_BATCH_TOKENS = 512;
+import { createTaskHost, DEFAULT_BATCH_TOKENS } from "./task-host";
 
 /** Options of `run`, `runBatch` and `runPadded`. */
 export interface EncoderRunOptions {
@@ -99,7 +95,6 @@ export class Encoder {
   readonly taps: readonly string[];
   readonly #network: EncoderNetwork;
   readonly #kernels: ModelKernels;
-  readonly #tokenizerProblem: string | null;
   readonly #runner: PassRunner;
   readonly #host: TaskHost;
 
@@ -115,9 +110,14 @@ export class Encoder {
     this.taps = [...network.taps, ...this.outputs];
     this.#network = network;
     this.#kernels = kernels;
-    this.#tokenizerProblem = tokenizerProblem;
     this.#runner = new PassRunner(network, kernels.kernels, DEFAULT_BATCH_TOKENS);
-    this.#host = this.#createHost(kernels.kernels, parts.sentence);
+    this.#host = createTaskHost({
+      ...parts,
+      runner: this.#runner,
+      tokenizerProblem,
+      maxTokens: parts.contextLength,
+      checkAlive: () => this.#alive(),
+    });
   }
 
   /**
@@ -457,69 +457,6 @@ export class Encoder {
     each: (index: number, output: EncoderOutput) => void,
   ): void {
     this.#runner.run({ inputs, outputs, capture, each }, () => false).next();
-  }
-
-  #createHost(kernels: Kernels, sentence: SentenceSettings): TaskHost {
-    return {
-      kernels,
-      config: this.config,
-      heads: this.#network.heads,
-      hiddenSize: this.hiddenSize,
-      maxTokens: this.contextLength,
-      sentence,
-      tokenizer: (task) => {
-        this.#alive();
-        if (this.tokenizer !== null) return this.tokenizer;
-        throw new Error(`${task} needs a tokenizer, and this model has none: ${this.#tokenizerProblem}`);
-      },
-      tokenize: (call, texts, cutting) => this.#tokenize(call, texts, cutting),
-      encode: (inputs, outputs, each, options) => this.#encode(inputs, outputs, each, options),
-    };
-  }
-
-  #tokenize(call: string, texts: readonly TextOrPair[], cutting: Cutting = {}): TokenizedText[] {
-    const { maxTokens = this.contextLength, strategy = "longestFirst", stride = 0 } = cutting;
-    const truncation = { maxLength: Math.min(maxTokens, this.contextLength), strategy, stride };
-    const hasTypes = this.#network.typeVocabSize > 1;
-    return this.#host
-      .tokenizer(call)
-      .encodeBatch(texts, { truncation })
-      .map((encoding) => ({ encoding, ids: encoding.ids, typeIds: hasTypes ? encoding.typeIds : null }));
-  }
-
-  async #encode(
-    inputs: readonly EncoderInput[],
-    outputs: readonly OutputName[],
-    each: (index: number, output: EncoderOutput) => void,
-    { batchTokens = DEFAULT_BATCH_TOKENS, signal, onProgress }: TaskOptions,
-  ): Promise<void> {
-    const empty = inputs.findIndex(({ ids }) => ids.length === 0);
-    if (empty >= 0) throw new RangeError(`texts[${empty}] has no tokens`);
-    const pacer = new Pacer();
-    const batches = packByTokens(
-      inputs.map(({ ids }) => ids.length),
-      batchTokens,
-    );
-    let done = 0;
-    for (const indices of batches) {
-      this.#alive();
-      signal?.throwIfAborted();
-      const pass = {
-        inputs: indices.map((i) => inputs[i]),
-        outputs,
-        capture: null,
-        each: (i: number, output: EncoderOutput) => each(indices[i], output),
-      };
-      for (const _ of this.#runner.run(pass, pacer.due)) {
-        await pacer.rest();
-        this.#alive();
-        signal?.throwIfAborted();
-      }
-      done += indices.length;
-      onProgress?.({ done, total: inputs.length });
-      if (pacer.due()) await pacer.rest();
-    }
-    signal?.throwIfAborted();
   }
 
   /** A copy of the ids, which the caller may change, with every one of them in the vocabulary. */
