@@ -15,7 +15,6 @@ import {
   type PostNormNames,
   postNormLayer,
   postNormWeights,
-  SEE_ALL,
 } from "../encoder/block";
 import { type EncoderConfig, parseEncoderConfig } from "../encoder/config";
 import { embedTokens, tokenEmbeddings } from "../encoder/embeddings";
@@ -132,10 +131,8 @@ export function createAlbert(config: AlbertConfig, root: Weights, kernels: Kerne
       kernels.matmul(s.x, s.attended, project.weight, project.bias, N);
       capture?.rows("embeddings", texts, s.x, D);
 
-      for (const layer of layers) {
-        postNormLayer(kernels, layer, s, texts, N, hiddenAct, SEE_ALL, capture);
-        if (due()) yield;
-      }
+      const pass = { hiddenAct, capture, due };
+      for (const layer of layers) yield* postNormLayer(kernels, layer, s, texts, N, pass);
       return s.x;
     },
   };

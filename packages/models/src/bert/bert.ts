@@ -14,7 +14,6 @@ import {
   type PostNormNames,
   postNormLayer,
   postNormWeights,
-  SEE_ALL,
 } from "../encoder/block";
 import { type EncoderConfig, parseEncoderConfig } from "../encoder/config";
 import { embedTokens, tokenEmbeddings } from "../encoder/embeddings";
@@ -149,10 +148,8 @@ export function createBert(config: BertConfig, root: Weights, kernels: Kernels):
       embedTokens(kernels, s.x, embeddings, texts, positions, s.projected);
       capture?.rows("embeddings", texts, s.x, D);
 
-      for (const layer of layers) {
-        postNormLayer(kernels, layer, s, texts, N, hiddenAct, SEE_ALL, capture);
-        if (due()) yield;
-      }
+      const pass = { hiddenAct, capture, due };
+      for (const layer of layers) yield* postNormLayer(kernels, layer, s, texts, N, pass);
       return s.x;
     },
   };

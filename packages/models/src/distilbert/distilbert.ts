@@ -9,14 +9,7 @@ import type { Kernels } from "@qkv/core";
 import { ACTIVATION_NAMES } from "../config/activation";
 import { type JsonConfig, MAX_WIDTH } from "../config/json-config";
 import { parseLabels } from "../config/labels";
-import {
-  type BlockScratch,
-  networkShape,
-  type PostNormNames,
-  postNormLayer,
-  postNormWeights,
-  SEE_ALL,
-} from "../encoder/block";
+import { type BlockScratch, networkShape, type PostNormNames, postNormLayer, postNormWeights } from "../encoder/block";
 import { checkHeads, type EncoderConfig, parseHead } from "../encoder/config";
 import { embedTokens, tokenEmbeddings } from "../encoder/embeddings";
 import { denseStage, type Heads, linearStage, NO_HEADS, type Stage, tokenHeads, wordDecoder } from "../encoder/heads";
@@ -107,10 +100,8 @@ export function createDistilBert(config: EncoderConfig, root: Weights, kernels: 
       embedTokens(kernels, s.x, embeddings, texts, positions, s.projected);
       capture?.rows("embeddings", texts, s.x, D);
 
-      for (const layer of layers) {
-        postNormLayer(kernels, layer, s, texts, N, hiddenAct, SEE_ALL, capture);
-        if (due()) yield;
-      }
+      const pass = { hiddenAct, capture, due };
+      for (const layer of layers) yield* postNormLayer(kernels, layer, s, texts, N, pass);
       return s.x;
     },
   };

@@ -136,6 +136,15 @@ function captureProbs(
   }
 }
 
+/** What a layer is told by the pass that it is a part of. */
+export interface LayerPass {
+  readonly hiddenAct: Activation;
+  /** Every token of a text sees every other if left out. */
+  readonly rules?: AttentionRules;
+  readonly capture: Capture | null;
+  readonly due: () => boolean;
+}
+
 /** A layer of BERT's form, under whichever names a checkpoint has it: norms follow what they normalise. */
 export interface PostNormLayer {
   /** q, k, v [D, D] */
@@ -181,32 +190,37 @@ export function product({ weight, bias }: Linear): Product {
   return { out: 0, weight, bias };
 }
 
-/** x = norm(x + attention(x)), then x = norm(x + mlp(x)) (Vaswani et al. 2017). */
-export function postNormLayer(
+/**
+ * x = norm(x + attention(x)), then x = norm(x + mlp(x)) (Vaswani et al. 2017). Yields between products where `due` says
+ * so: one of them may take as long as others can wait.
+ */
+export function* postNormLayer(
   kernels: Kernels,
   layer: PostNormLayer,
   s: BlockScratch,
   texts: readonly PackedText[],
   N: number,
-  hiddenAct: Activation,
-  rules: AttentionRules,
-  capture: Capture | null,
-): void {
+  { hiddenAct, rules = SEE_ALL, capture, due }: LayerPass,
+): Generator<void, void> {
   const [toQ, toK, toV] = layer.qkv;
   toQ.out = s.q;
   toK.out = s.k;
   toV.out = s.v;
   kernels.matmuls(s.x, N, layer.qkv);
+  if (due()) yield;
   attendWithinTexts(kernels, s, texts, rules, layer.probsTap, capture);
   kernels.matmul(s.projected, s.attended, layer.attentionOutput.weight, layer.attentionOutput.bias, N);
   addAndNorm(kernels, s, layer.attentionNorm, N);
+  if (due()) yield;
 
   const F = layer.intermediate.weight.rows;
   kernels.matmul(s.intermediate, s.x, layer.intermediate.weight, layer.intermediate.bias, N);
   kernels.activate(s.intermediate, s.intermediate, N * F, hiddenAct);
+  if (due()) yield;
   kernels.matmul(s.projected, s.intermediate, layer.output.weight, layer.output.bias, N);
   addAndNorm(kernels, s, layer.outputNorm, N);
   capture?.rows(layer.outputTap, texts, s.x, layer.outputNorm.width);
+  if (due()) yield;
 }
 
 /** x = norm(x + projected) */

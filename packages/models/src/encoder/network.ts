@@ -41,7 +41,7 @@ export interface EncoderNetwork<Scratch = unknown> {
 
   /**
    * Runs the rows of all texts, and gives the address of their final hidden states, [N, D], in the scratch.
-   * Yields after each layer after which `due` says so, that a caller can let others run.
+   * Yields where `due` says so, within layers too, that a caller can let others run.
    */
   forward(
     scratch: Scratch,

@@ -290,6 +290,7 @@ export function createModernBert(
         attendWithinTexts(kernels, s, texts, rules[layer.type], layer.probsTap, capture);
         kernels.matmul(s.projected, s.attended, layer.attentionOutput.weight, layer.attentionOutput.bias, N);
         kernels.add(s.x, s.x, s.projected, N * D);
+        if (due()) yield;
 
         // x += mlp(norm(x))
         normTo(s.normed, s.x, layer.mlpNorm, N);

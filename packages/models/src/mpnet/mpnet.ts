@@ -100,10 +100,8 @@ export function createMpnet(config: EncoderConfig, root: Weights, kernels: Kerne
       embedTokens(kernels, s.x, embeddings, texts, positions, s.projected);
       capture?.rows("embeddings", texts, s.x, D);
 
-      for (const layer of layers) {
-        postNormLayer(kernels, layer, s, texts, N, hiddenAct, { mask: BIDIRECTIONAL, bias }, capture);
-        if (due()) yield;
-      }
+      const pass = { hiddenAct, rules: { mask: BIDIRECTIONAL, bias }, capture, due };
+      for (const layer of layers) yield* postNormLayer(kernels, layer, s, texts, N, pass);
       return s.x;
     },
   };

@@ -8,7 +8,7 @@
 import type { Kernels } from "@qkv/core";
 import { bertLayers } from "../bert/bert";
 import type { JsonConfig } from "../config/json-config";
-import { type BlockScratch, networkShape, postNormLayer, SEE_ALL } from "../encoder/block";
+import { type BlockScratch, networkShape, postNormLayer } from "../encoder/block";
 import { type EncoderConfig, parseEncoderConfig } from "../encoder/config";
 import { embedTokens, tokenEmbeddings } from "../encoder/embeddings";
 import { denseStage, type Heads, linearStage, NO_HEADS, type Stage, tokenHeads, wordDecoder } from "../encoder/heads";
@@ -92,10 +92,8 @@ export function createRoberta(config: EncoderConfig, root: Weights, kernels: Ker
       embedTokens(kernels, s.x, embeddings, texts, positions, s.projected);
       capture?.rows("embeddings", texts, s.x, D);
 
-      for (const layer of layers) {
-        postNormLayer(kernels, layer, s, texts, N, hiddenAct, SEE_ALL, capture);
-        if (due()) yield;
-      }
+      const pass = { hiddenAct, capture, due };
+      for (const layer of layers) yield* postNormLayer(kernels, layer, s, texts, N, pass);
       return s.x;
     },
   };
