@@ -90,7 +90,7 @@ describe("config.json", () => {
     ],
     [{ hidden_size: 2 ** 31 - 2 }, ModelFileError, /"hidden_size": expected an integer from 1 to 1048576/],
     [{ num_hidden_layers: 6 }, ModelFileError, /tensor "model.layers.5.input_layernorm.weight": missing/],
-    [{ num_hidden_layers: 2e9 }, ModelFileError, /missing/],
+    [{ num_hidden_layers: 2e9 }, ModelFileError, /"num_hidden_layers": expected an integer from 1 to 16384/],
     [
       { num_hidden_layers: 4 },
       ModelFileError,

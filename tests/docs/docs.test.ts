@@ -1,7 +1,17 @@
 /** Runs every code block of the docs: TypeScript as a script, shell commands as they stand. */
 
 import { execFileSync } from "node:child_process";
-import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, dirname } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -27,10 +37,13 @@ const isTask = (path: string): boolean => path.startsWith("docs/tasks/");
  * Shell lines that are not run here: they run this suite, change files, or take minutes. CI runs the first three.
  * Everything else is run.
  */
-const RUN_ELSEWHERE = [/^npx -y pnpm@10 (test|test:dist|lint:packages|bench|bench:peers|bench:tokenize|format)$/];
+const RUN_ELSEWHERE = [
+  /^npx -y pnpm@10 (test|test:dist|lint:packages|bench|bench:peers|bench:tokenize|bench:encode|format)$/,
+];
 
-// Inside of tests/, so that the packages are found by name.
-const SCRATCH = repository("tests/docs/.blocks");
+// Inside of tests/, so that the packages are found by name; another for each run, as a run may be cut off.
+mkdirSync(repository("tests/docs/.blocks"), { recursive: true });
+const SCRATCH = mkdtempSync(repository("tests/docs/.blocks/run-"));
 
 /** What the docs call "./bert", "./gpt2", "./t5", "./llama", and the tiny models that they call by the names of real ones. */
 const FILES = `${SCRATCH}/files`;
@@ -56,7 +69,7 @@ function unpackFiles(): void {
   copyStandIns(FILES);
   if (MINILM !== null) {
     rmSync(`${FILES}/all-MiniLM-L6-v2`, { recursive: true });
-    symlinkSync(MINILM, `${FILES}/all-MiniLM-L6-v2`);
+    cpSync(MINILM, `${FILES}/all-MiniLM-L6-v2`, { recursive: true }); // no link: nothing here may write to it
   }
   put("bin/qkv", `#!/bin/sh\nexec "${process.execPath}" "${EXECUTABLE}" "$@"\n`);
   chmodSync(`${FILES}/bin/qkv`, 0o755);

@@ -2,18 +2,20 @@
 
 import { type ActivationPrecision, Arena, type EngineFeatures, engineFeatures, WasmKernels } from "@qkv/core";
 
-/** Forms of the emitted code by name: tiles for either compiler, with and without the relaxed dot product. */
-export const FORMS: Readonly<Record<string, EngineFeatures>> = Object.fromEntries(
-  [
-    { relaxedDot: false, keepsOrder: false, wide: false },
-    { relaxedDot: false, keepsOrder: true, wide: false },
-    { relaxedDot: false, keepsOrder: true, wide: true },
-    ...(engineFeatures().relaxedDot ? [{ relaxedDot: true, keepsOrder: true, wide: false }] : []),
-  ].map((form) => [
-    `${form.wide ? "wide tiles" : form.keepsOrder ? "large tiles" : "small tiles"}${form.relaxedDot ? ", relaxed dot" : ""}`,
-    form,
-  ]),
-);
+const base = { relaxedDot: false, byteDot: null, keepsOrder: true, wide: false };
+const { relaxedDot, byteDot } = engineFeatures();
+
+/** Forms of the emitted code by name: tiles for either compiler, and every dot product that this engine has. */
+export const FORMS: Readonly<Record<string, EngineFeatures>> = {
+  "small tiles": { ...base, keepsOrder: false },
+  "large tiles": base,
+  "wide tiles": { ...base, wide: true },
+  ...(relaxedDot && { "large tiles, relaxed dot": { ...base, relaxedDot } }),
+  ...(byteDot !== null && {
+    "large tiles, dot of full bytes": { ...base, relaxedDot, byteDot },
+    "wide tiles, dot of full bytes": { ...base, relaxedDot, byteDot, wide: true },
+  }),
+};
 
 /** Kernels in an arena of their own. Give them back with `dispose`. */
 export async function wasmKernels({

@@ -5,8 +5,8 @@ import {
   type Decoder,
   type Encoder,
   type LoadOptions,
-  loadDecoder,
   loadEncoder as loadAnyEncoder,
+  loadDecoder,
   type SourceLike,
 } from "@qkv/models";
 

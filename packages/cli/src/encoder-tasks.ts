@@ -101,6 +101,11 @@ export async function runTask<T>(
         answers = await answer(questions.slice(0, found.index));
         wrong = new Kind(`${where(first + found.index)}${found.message}`, { cause: error });
       }
+      const broken = answers.findIndex(hasNaN); // which JSON has no word for
+      if (broken >= 0) {
+        wrong = new Error(`${where(first + broken)}: the model gives NaN: its weights are damaged`);
+        answers = answers.slice(0, broken);
+      }
       bar.clear();
       const lines = answers.map((each, i) => jsonLine({ index: first + i, ...each }));
       if (lines.length > 0) await write(terminal.stdout, lines.join(""));
@@ -110,6 +115,11 @@ export async function runTask<T>(
     bar.clear();
     model.dispose();
   }
+}
+
+function hasNaN(value: unknown): boolean {
+  if (typeof value !== "object" || value === null) return Number.isNaN(value);
+  return Object.values(value).some(hasNaN);
 }
 
 /** The texts of the command line; null where they are piped in. */

@@ -6,8 +6,10 @@ import type { Terminal } from "./terminal";
 
 /** Most lines of a slice: so many sort well by length, and their results are small. */
 const MAX_LINES = 1000;
-/** Longest line in UTF-16 units: texts of books, and not what would exhaust the memory before it ends. */
+/** Longest line in bytes: texts of books, and not what would exhaust the memory before it ends. */
 const MAX_LINE = 1 << 27;
+
+const FEED = 0x0a;
 
 /** Lines that follow each other. */
 export interface LineSlice {
@@ -28,42 +30,56 @@ export interface LineSlice {
  */
 export async function* lineSlices({ stdin, signal }: Terminal): AsyncGenerator<LineSlice> {
   if (stdin instanceof Readable) addAbortSignal(signal, stdin);
-  const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
   let first = 0;
   let bytes = 0;
-  let parts: string[] = [];
+  /** What came since the last line feed. */
+  let parts: Uint8Array[] = [];
   let length = 0;
-  for await (const chunk of stdin) {
-    const size = (chunk as Uint8Array).length;
-    const lines = decode(decoder, chunk as Uint8Array, first).split("\n");
-    const rest = lines.pop() as string;
-    if (lines.length > 0) {
-      lines[0] = parts.join("") + lines[0];
-      parts = [];
-      length = 0;
-    }
-    parts.push(rest);
-    length += rest.length;
-    const place = (line: number) => bytes + (size * line) / lines.length;
+  const slicesOf = function* (whole: Uint8Array, end: number): Generator<LineSlice> {
+    const { lines, isBroken } = decodeLines(whole);
+    const place = (line: number) => bytes + ((end - bytes) * line) / Math.max(1, lines.length);
     for (let at = 0; at < lines.length; at += MAX_LINES) {
       const some = lines.slice(at, at + MAX_LINES);
       yield { first: first + at, lines: some, start: place(at), end: place(at + some.length) };
     }
     first += lines.length;
-    bytes += size;
-    if (length > MAX_LINE) {
-      throw new Error(`line ${first + 1} of standard input is longer than ${MAX_LINE} characters`);
+    bytes = end;
+    if (isBroken) throw new Error(`standard input is not UTF-8 text (after line ${first})`);
+  };
+  for await (const chunk of stdin) {
+    const piece = chunk as Uint8Array;
+    const lastFeed = piece.lastIndexOf(FEED);
+    if (lastFeed >= 0) {
+      const whole = Buffer.concat([...parts, piece.subarray(0, lastFeed)]);
+      yield* slicesOf(whole, bytes + whole.length + 1);
+      parts = [];
+      length = 0;
     }
+    const rest = piece.subarray(lastFeed + 1);
+    parts.push(rest);
+    length += rest.length;
+    if (length > MAX_LINE) throw new Error(`line ${first + 1} of standard input is longer than ${MAX_LINE} bytes`);
   }
-  const last = parts.join("") + decode(decoder, new Uint8Array(), first);
-  if (last !== "") yield { first, lines: [last], start: bytes, end: bytes };
+  if (length > 0) yield* slicesOf(Buffer.concat(parts), bytes + length);
 }
 
-function decode(decoder: TextDecoder, bytes: Uint8Array, lines: number): string {
+/** The lines of whole lines' bytes, up to one that is broken. */
+function decodeLines(bytes: Uint8Array): { lines: string[]; isBroken: boolean } {
+  const decode = (part: Uint8Array) => new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(part);
   try {
-    return decoder.decode(bytes, { stream: bytes.length > 0 });
+    return { lines: decode(bytes).split("\n"), isBroken: false };
   } catch {
-    throw new Error(`standard input is not UTF-8 text (after line ${lines})`);
+    // One by one, to the one that is broken.
+  }
+  const lines: string[] = [];
+  for (let at = 0; ; ) {
+    const feed = bytes.indexOf(FEED, at);
+    try {
+      lines.push(decode(bytes.subarray(at, feed < 0 ? bytes.length : feed)));
+    } catch {
+      return { lines, isBroken: true };
+    }
+    at = feed + 1;
   }
 }
 

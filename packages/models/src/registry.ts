@@ -10,7 +10,7 @@ import { createDistilBert, parseDistilBertConfig } from "./distilbert/distilbert
 import { createElectra, parseElectraConfig } from "./electra/electra";
 import type { SentenceFiles } from "./embeddings/sentence-files";
 import { PLAIN_SENTENCES } from "./embeddings/sentence-settings";
-import type { EncoderConfig } from "./encoder/config";
+import { type EncoderConfig, withoutMissingHead } from "./encoder/config";
 import type { EncoderNetwork } from "./encoder/network";
 import type { CheckedSource } from "./files/checked";
 import type { Gguf } from "./formats/gguf";
@@ -59,20 +59,20 @@ interface Architecture {
 
 /** By `model_type` of config.json, which is also `general.architecture` of GGUF files. */
 export const ARCHITECTURES: Readonly<Record<string, Architecture>> = {
-  albert: encoder(parseAlbertConfig, createAlbert),
-  bert: encoder(parseBertConfig, createBert, async (gguf, json) => {
+  albert: encoder(parseAlbertConfig, ["predictions."], createAlbert),
+  bert: encoder(parseBertConfig, ["cls."], createBert, async (gguf, json) => {
     const { config, tensors, pooling } = readBertGguf(gguf, json);
     // llama.cpp makes vectors of length 1, unless it is told not to.
     const sentence: SentenceFiles = { ...PLAIN_SENTENCES, pooling: [pooling], modules: [{ type: "normalize" }] };
     const create = (weights: Weights, kernels: Kernels) => createBert(config, weights, kernels);
     return { kind: "encoder", config, sentence, tensors, create };
   }),
-  distilbert: encoder(parseDistilBertConfig, createDistilBert),
-  electra: encoder(parseElectraConfig, createElectra),
-  modernbert: encoder(parseModernBertConfig, createModernBert),
-  mpnet: encoder(parseMpnetConfig, createMpnet),
-  roberta: encoder(parseRobertaConfig, createRoberta),
-  "xlm-roberta": encoder(parseXlmRobertaConfig, createRoberta),
+  distilbert: encoder(parseDistilBertConfig, ["vocab_"], createDistilBert),
+  electra: encoder(parseElectraConfig, ["discriminator_predictions.", "generator_"], createElectra),
+  modernbert: encoder(parseModernBertConfig, ["head.", "decoder."], createModernBert),
+  mpnet: encoder(parseMpnetConfig, ["lm_head."], createMpnet),
+  roberta: encoder(parseRobertaConfig, ["lm_head."], createRoberta),
+  "xlm-roberta": encoder(parseXlmRobertaConfig, ["lm_head."], createRoberta),
   llama: {
     defaultEndIds: [2],
     fromJson: (json) => llama({ config: parseLlamaConfig(json), tensors: null }),
@@ -80,16 +80,21 @@ export const ARCHITECTURES: Readonly<Record<string, Architecture>> = {
   },
 };
 
-/** An encoder's entry, from its page. */
+/**
+ * An encoder's entry, from its page.
+ *
+ * @param pretraining how the names of tensors begin that belong to the heads that it was pretrained with
+ */
 function encoder<C extends EncoderConfig>(
   parse: (json: JsonConfig) => C,
+  pretraining: readonly string[],
   create: (config: C, weights: Weights, kernels: Kernels) => EncoderNetwork,
   fromGguf: Architecture["fromGguf"] = null,
 ): Architecture {
   return {
     defaultEndIds: [],
     fromJson: (json, tensors) => {
-      const config = parse(json);
+      const config = withoutMissingHead(parse(json), tensors.keys(), pretraining);
       return {
         kind: "encoder",
         config,

@@ -73,7 +73,7 @@ function decodeQuantized(module: ModuleBuilder, layout: QuantizedLayout): Callab
               const place = activation / 4;
               // Each int32 holds the 2 or 4 inputs of one output: move one to the top, and down again, with its sign if
               // it has one.
-              const shr = layout.dot === "pairs" ? f.i32x4.shr_s : f.i32x4.shr_u;
+              const shr = layout.offset === 128 ? f.i32x4.shr_u : f.i32x4.shr_s;
               const perLane = layout.dot === "pairs" ? 2 : 4;
               const bits = 32 / perLane;
               const down = layout.scaledActivations ? [0, 4, 8, 0][place] : 0;

@@ -26,48 +26,58 @@ export function relaxedDotAvailable(): boolean {
   });
 }
 
-/** Numbers for which readings of the dot product differ: both ends of signed and of unsigned bytes. */
+/** What the relaxed dot product may take a full byte of its second operand for. */
+export type ByteReading = "unsigned" | "signed";
+
+/** Both ends of signed and of unsigned bytes, and their neighbours. */
 const EXTREMES = [-128, -127, -1, 0, 1, 127, 128, 255];
+/** Where the probe's bytes lie: two operands and the sums, of PROBE_BYTES each. */
+const PROBE_BYTES = 1024;
 
 /**
- * Whether the relaxed integer dot product reads its second operand as unsigned bytes and adds all four products in full,
- * as `vpdpbusd` of x64 does. Elsewhere pairs saturate, or bytes from 128 on are negative. Bytes are read from memory, and
- * neighbours differ, so that no compiler can work it out before.
+ * How the relaxed integer dot product reads full bytes as its second operand, if it adds all four products without loss:
+ * unsigned where it is `vpdpbusd` (x64 with AVX-VNNI), signed where it is `sdot` (Arm). Null where pairs saturate, as
+ * in `pmaddubsw`. Tried out on bytes from memory, so that no compiler can work it out before.
  */
-export function unsignedDotAvailable(): boolean {
-  if (!relaxedDotAvailable()) return false;
+export function byteDotReading(): ByteReading | null {
+  if (!relaxedDotAvailable()) return null;
   const module = new ModuleBuilder(PLAIN);
-  const [one, two, to] = [0, 1024, 2048].map((offset) => 65_536 - 4096 + offset);
-  module.kernel("dot", {}, (f, _, { from, to: end }) => {
-    f.for(from, end, 16, () => {
-      const at = () => f.ptr.from(from());
+  module.kernel("dot", {}, (f, _, range) => {
+    f.for(range.from, range.to, 16, () => {
+      const at = () => f.ptr.from(range.from());
       f.v128.store(
         at(),
-        f.i32x4.relaxed_dot_i8x16_i7x16_add_s(f.v128.load(at(), one), f.v128.load(at(), two), f.i32x4.const(-5)),
-        to,
+        f.i32x4.relaxed_dot_i8x16_i7x16_add_s(f.v128.load(at()), f.v128.load(at(), PROBE_BYTES), f.i32x4.const(-5)),
+        2 * PROBE_BYTES,
       );
     });
   });
   const memory = new WebAssembly.Memory({ initial: 1 });
-  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(module.finish()), { qkv: { memory } });
-  // Each pair of extremes in all four places, and in two beside other ones.
-  const signed = new Int8Array(memory.buffer, one, 1024);
-  const unsigned = new Uint8Array(memory.buffer, two, 1024);
-  const lanes = EXTREMES.length ** 2;
-  for (let i = 0; i < 4 * 4 * lanes; i++) {
-    const lane = i >> 2;
-    const pair = lane % lanes;
-    const turn = lane < lanes ? 0 : (i & 3) * (lane >> 6);
-    signed[i] = EXTREMES[(pair + turn) % 8];
-    unsigned[i] = EXTREMES[((pair >> 3) + 3 * turn) % 8];
+  let exports: WebAssembly.Exports;
+  try {
+    exports = new WebAssembly.Instance(new WebAssembly.Module(module.finish()), { qkv: { memory } }).exports;
+  } catch {
+    return null; // Pages may forbid to compile. Who needs it hears of that then.
   }
-  (exports.dot as KernelFunction)(0, 0, 1024, 0);
-  const sums = new Int32Array(memory.buffer, to, 256);
-  return sums.every((sum, lane) => {
-    let expected = -5;
-    for (let i = 4 * lane; i < 4 * lane + 4; i++) expected += signed[i] * unsigned[i];
-    return sum === expected;
-  });
+  const one = new Int8Array(memory.buffer, 0, PROBE_BYTES);
+  const two = new Int8Array(memory.buffer, PROBE_BYTES, PROBE_BYTES);
+  // Each pair of extremes in all four places of a lane, then beside other pairs.
+  for (let i = 0; i < PROBE_BYTES; i++) {
+    const lane = i >> 2;
+    const turn = (i & 3) * (lane >> 6);
+    one[i] = EXTREMES[(lane + turn) & 7];
+    two[i] = EXTREMES[((lane >> 3) + 3 * turn) & 7];
+  }
+  (exports.dot as KernelFunction)(0, 0, PROBE_BYTES, 0);
+  const sums = new Int32Array(memory.buffer, 2 * PROBE_BYTES, PROBE_BYTES / 4);
+  const readings: Readonly<Record<ByteReading, number>> = { unsigned: 0xff, signed: -1 };
+  const fits = ([, mask]: readonly [string, number]) =>
+    sums.every((sum, lane) => {
+      let expected = -5;
+      for (let i = 4 * lane; i < 4 * lane + 4; i++) expected += one[i] * (two[i] & mask);
+      return sum === expected;
+    });
+  return (Object.entries(readings).find(fits)?.[0] as ByteReading | undefined) ?? null;
 }
 
 /** Whether memories can have addresses of 64 bits, as the specification's final form makes them. */
@@ -87,8 +97,8 @@ export function memory64Available(): boolean {
 export interface EngineFeatures {
   /** The relaxed dot product, where it is exact. */
   readonly relaxedDot: boolean;
-  /** It takes full unsigned bytes as its second operand, exactly: see `unsignedDotAvailable`. */
-  readonly unsignedDot: boolean;
+  /** What it takes full bytes for, where it is exact for them too. */
+  readonly byteDot: ByteReading | null;
   /**
    * The compiler keeps the order of a loop's operations (V8 from 12 on). The older one moves all arithmetic behind all
    * loads of a loop's body, so that only short bodies stay in registers.
@@ -105,7 +115,7 @@ export function engineFeatures(): EngineFeatures {
   if (detected === null) {
     const relaxedDot = relaxedDotAvailable();
     // The new compiler came to V8 soon after relaxed SIMD; nothing else tells it from outside. It decides tiles only.
-    detected = { relaxedDot, unsignedDot: unsignedDotAvailable(), keepsOrder: relaxedDot, wide: false };
+    detected = { relaxedDot, byteDot: byteDotReading(), keepsOrder: relaxedDot, wide: false };
   }
   return detected;
 }

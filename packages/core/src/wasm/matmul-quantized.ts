@@ -6,7 +6,7 @@
  */
 
 import { QUANTIZED_BLOCK } from "../dtypes/quantize";
-import type { Local } from "./assembler";
+import type { Local, Operand } from "./assembler";
 import { copyEdge, panelTarget, rowPointers } from "./matmul-float";
 import type { Callable, ModuleBuilder } from "./module";
 import { PANEL } from "./panels";
@@ -24,7 +24,7 @@ import {
   STEPS,
 } from "./quantized-layout";
 
-/** Bytes that belong to each block of a row of activations: its scale, scale * sum, and the sum 8 and 128 times (int32). */
+/** Bytes that belong to each block of a row of activations: its scale, scale * sum, and the sum times -8 and -128 (int32). */
 export const ACTIVATION_SCALE_BYTES = 16;
 
 /** Bytes of one quantised activation. */
@@ -38,9 +38,15 @@ export interface IntegerTile {
   readonly groups: 1 | 2 | 4;
   /** Steps of 8 inputs in the body of the inner loop; "pair" for a quarter of one, which only Q8_0 lies in. */
   readonly unroll: 1 | 2 | 4 | "pair";
+  /** Groups at a time whose weights are in registers, to share what is loaded of x. */
+  readonly sharing: 1 | 2 | 4;
 }
 
-function tileFunction(module: ModuleBuilder, layout: QuantizedLayout, { rows, groups, unroll }: IntegerTile): Callable {
+function tileFunction(
+  module: ModuleBuilder,
+  layout: QuantizedLayout,
+  { rows, groups, unroll, sharing }: IntegerTile,
+): Callable {
   // x and its scales with the distance between rows, the block's header and weights, how many blocks, where to.
   return module.function(["ptr", "i32", "ptr", "i32", "ptr", "ptr", "i32", "ptr", "i32", "ptr"], (f) => {
     const [x, xStride, scales, scaleStride, header, weights, blocks, out, outStride, bias] = f.parameters as [
@@ -63,7 +69,9 @@ function tileFunction(module: ModuleBuilder, layout: QuantizedLayout, { rows, gr
     const sums = f.locals("v128", rows * groups);
     const totals = parts === 1 ? sums : f.locals("v128", rows * groups);
     const results = f.locals("v128", rows * groups);
-    const temporary = f.local("v128");
+    const packed = f.locals("v128", sharing);
+    const shared = f.locals("v128", sharing);
+    const values = f.local("v128");
     const weight = f.local("v128");
     const step = f.local("i32");
 
@@ -73,26 +81,33 @@ function tileFunction(module: ModuleBuilder, layout: QuantizedLayout, { rows, gr
       }
     });
 
-    // One row keeps a step's activations in registers, for all groups; several rows have no room for that.
-    const kept = f.locals("v128", rows === 1 ? stepActivations / 4 : 0);
+    // A splat of activations is loaded once for all groups whose weights are in registers with it.
     const oneStep = (at: number) => {
-      kept.forEach((values, i) => {
-        values.set(f.v128.load32_splat(x(), at * stepActivations + 4 * i));
-      });
-      for (let g = 0; g < groups; g++) {
-        eachWeights(f, layout, constants, weights, at * stepBytes, g, temporary, (load, activation) => {
-          weight.set(load());
-          for (let r = 0; r < rows; r++) {
-            const sum = sums[r * groups + g];
-            const values = () =>
-              kept[activation / 4]?.() ?? f.v128.load32_splat(xs[r](), at * stepActivations + activation);
-            sum.set(
-              layout.dot === "pairs"
-                ? f.i32x4.add(sum(), f.i32x4.dot_i16x8_s(values(), weight()))
-                : f.i32x4.relaxed_dot_i8x16_i7x16_add_s(values(), weight(), sum()),
-            );
-          }
+      for (let first = 0; first < groups; first += sharing) {
+        const places: { readonly activation: number; readonly loads: (() => Operand<"v128">)[] }[] = [];
+        packed.forEach((bits, i) => {
+          let place = 0;
+          eachWeights(f, layout, constants, weights, at * stepBytes, first + i, bits, (load, activation) => {
+            places[place] ??= { activation, loads: [] };
+            places[place++].loads.push(load);
+          });
         });
+        for (const { activation, loads } of places) {
+          loads.forEach((load, i) => {
+            shared[i].set(load());
+          });
+          for (let r = 0; r < rows; r++) {
+            values.set(f.v128.load32_splat(xs[r](), at * stepActivations + activation));
+            for (let i = 0; i < sharing; i++) {
+              const sum = sums[r * groups + first + i];
+              sum.set(
+                layout.dot === "pairs"
+                  ? f.i32x4.add(sum(), f.i32x4.dot_i16x8_s(values(), shared[i]()))
+                  : f.i32x4.relaxed_dot_i8x16_i7x16_add_s(values(), shared[i](), sum()),
+              );
+            }
+          }
+        }
       }
     };
     // Short enough for a compiler that moves all loads of a body to its start.
@@ -125,7 +140,16 @@ function tileFunction(module: ModuleBuilder, layout: QuantizedLayout, { rows, gr
     const overBlocks = () =>
       f.doWhile(
         () => {
-          for (const total of totals) total.set(f.i32x4.const(0));
+          for (let r = 0; r < rows; r++) {
+            // What the weights' offset adds is taken away before.
+            if (layout.offset === 0) {
+              values.set(f.i32x4.const(0));
+            } else {
+              values.set(f.v128.load32_splat(rowScales[r](), layout.offset === 8 ? 8 : 12));
+              if (layout.scaledActivations) values.set(f.i32x4.shl(values(), f.i32.const(Math.log2(NIBBLE_SCALE))));
+            }
+            for (let g = 0; g < groups; g++) totals[r * groups + g].set(values());
+          }
           for (let part = 0; part < parts; part++) {
             if (parts > 1) for (const sum of sums) sum.set(f.i32x4.const(0));
             steps(STEPS / parts);
@@ -145,10 +169,6 @@ function tileFunction(module: ModuleBuilder, layout: QuantizedLayout, { rows, gr
               const i = r * groups + g;
               if (layout.scaledActivations)
                 totals[i].set(f.i32x4.shr_s(totals[i](), f.i32.const(Math.log2(NIBBLE_SCALE))));
-              if (layout.offset !== 0)
-                totals[i].set(
-                  f.i32x4.sub(totals[i](), f.v128.load32_splat(rowScales[r](), layout.offset === 8 ? 8 : 12)),
-                );
               results[i].set(
                 f.f32x4.add(
                   results[i](),

@@ -77,7 +77,7 @@ function packBlocks(
                 // w + 128 as an unsigned byte is w with its highest bit turned.
                 f.i32.store(
                   f.ptr.add(to(), laneAt(4)),
-                  f.i32.xor(f.i32.load(source(), 2 + 4 * quad), f.i32.const(0x80808080)),
+                  f.i32.xor(f.i32.load(source(), 2 + 4 * quad), f.i32.const(layout.offset === 128 ? 0x80808080 : 0)),
                   32 + 64 * quad,
                 );
               }

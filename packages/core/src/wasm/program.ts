@@ -68,26 +68,20 @@ function floatTiles({ keepsOrder, wide }: Engine): Tile[] {
   return [{ rows: 4, columns: 8, unroll }, { rows: 2, columns: 8, unroll }, single];
 }
 
-function integerTiles({ keepsOrder }: Engine, { dtype, parts }: QuantizedLayout): IntegerTile[] {
+function integerTiles({ keepsOrder, wide }: Engine, { dtype, dot, parts }: QuantizedLayout): IntegerTile[] {
+  const tile = (
+    rows: number,
+    groups: IntegerTile["groups"],
+    unroll: IntegerTile["unroll"],
+    sharing: IntegerTile["sharing"] = groups,
+  ): IntegerTile => ({ rows, groups, unroll, sharing });
   // Scales of parts lie closer together than those of blocks: only whole panels have both at the same place.
-  if (parts > 1) {
-    return [
-      { rows: 2, groups: 4, unroll: 1 },
-      { rows: 1, groups: 4, unroll: 1 },
-    ];
-  }
-  if (keepsOrder) {
-    return [
-      { rows: 4, groups: 2, unroll: 2 },
-      { rows: 2, groups: 2, unroll: 2 },
-      { rows: 1, groups: 4, unroll: 2 },
-    ];
-  }
-  const few: IntegerTile[] = [
-    { rows: 2, groups: 1, unroll: 1 },
-    { rows: 1, groups: 2, unroll: 1 },
-  ];
-  return dtype === "Q8_0" ? [{ rows: 6, groups: 1, unroll: "pair" }, ...few] : few;
+  if (parts > 1) return [tile(2, 4, 1, keepsOrder && !wide ? 1 : 4), tile(1, 4, 1)];
+  const unroll = dot === "quads" ? 4 : 2;
+  if (wide) return [tile(4, 4, unroll), tile(2, 4, 2), tile(1, 4, 2)];
+  if (keepsOrder) return [tile(4, 2, unroll), tile(2, 2, 2), tile(1, 4, 2)];
+  const few = [tile(2, 1, 1), tile(1, 2, 1)];
+  return dtype === "Q8_0" ? [tile(6, 1, "pair"), ...few] : few;
 }
 
 const FLOATS = ["F32", "F16", "BF16"] as const;

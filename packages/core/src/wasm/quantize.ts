@@ -19,7 +19,7 @@ export function quantizeKernel({ dot, scaledActivations }: ActivationFormat): st
 
 /**
  * The kernel `quantize...`, over rows from..to: x [N, inputs] to [N, blocks * 32] of int16 (`pairs`) or int8 (`quads`),
- * and for each block its scale d, d Σq, and 8 Σq and 128 Σq as int32.
+ * and for each block its scale d, d Σq, and -8 Σq and -128 Σq as int32.
  */
 export function emitQuantize(module: ModuleBuilder, format: ActivationFormat): void {
   const { dot, scaledActivations } = format;
@@ -120,8 +120,8 @@ function block(
   total.set(f.i32.add(f.i32.add(sumLane(0), sumLane(1)), f.i32.add(sumLane(2), sumLane(3))));
   f.f32.store(scales(), scale());
   f.f32.store(scales(), f.f32.mul(scale(), f.f32.convert_i32_s(total())), 4);
-  f.i32.store(scales(), f.i32.mul(total(), f.i32.const(8)), 8);
-  f.i32.store(scales(), f.i32.mul(total(), f.i32.const(128)), 12);
+  f.i32.store(scales(), f.i32.mul(total(), f.i32.const(-8)), 8);
+  f.i32.store(scales(), f.i32.mul(total(), f.i32.const(-128)), 12);
   if (dot === "pairs") {
     for (let i = 0; i < 4; i++) {
       const lanes = () => f.i16x8.narrow_i32x4_s(x[2 * i](), x[2 * i + 1]());

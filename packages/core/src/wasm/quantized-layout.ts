@@ -8,8 +8,8 @@
  * The integer dot product decides the order within a group:
  * - `pairs`, base SIMD: activations are int16, and `i32x4.dot_i16x8_s` takes two inputs of four outputs.
  * - `quads`, relaxed SIMD: activations are int8, and the relaxed dot takes four inputs of four outputs. Its weights must
- *   be 0..127 to mean the same on every engine; 4-bit weights are. Where it takes unsigned bytes, 8-bit weights lie as
- *   such, 128 more than they are.
+ *   be 0..127 to mean the same on every engine; 4-bit weights are. Where it takes full bytes, 8-bit weights are, too:
+ *   as they are, or 128 more where it takes unsigned ones.
  * Integer sums of a block are exact either way, so that both give the same bits.
  */
 
@@ -52,7 +52,7 @@ export const nibbleScale: readonly number[] = [256, 16, 1, 256];
 /** The layout of a format for an engine. */
 export function quantizedLayout(
   dtype: QuantizedDtype,
-  { relaxedDot, unsignedDot }: Pick<EngineFeatures, "relaxedDot" | "unsignedDot">,
+  { relaxedDot, byteDot }: Pick<EngineFeatures, "relaxedDot" | "byteDot">,
 ): QuantizedLayout {
   const nibbles = {
     stepBytes: 64,
@@ -64,12 +64,12 @@ export function quantizedLayout(
     case "Q8_0":
       return {
         dtype,
-        dot: unsignedDot ? "quads" : "pairs",
+        dot: byteDot === null ? "pairs" : "quads",
         headerBytes: 32,
         stepBytes: 128,
         parts: 1,
         minimums: false,
-        offset: unsignedDot ? 128 : 0,
+        offset: byteDot === "unsigned" ? 128 : 0,
         scaledActivations: false,
       };
     case "Q4_0":

@@ -35,7 +35,7 @@ export interface AlbertConfig extends EncoderConfig {
 export function parseAlbertConfig(json: JsonConfig): AlbertConfig {
   const config = parseEncoderConfig(json, {
     family: "Albert",
-    heads: ["none", "maskedLm", "sequenceClassification", "tokenClassification", "questionAnswering"],
+    heads: ["none", "pretraining", "maskedLm", "sequenceClassification", "tokenClassification", "questionAnswering"],
     vocabSize: 30000,
     hiddenSize: 4096,
     intermediateSize: 16384,
@@ -98,7 +98,8 @@ function modelHeads(root: Weights, w: Weights, c: AlbertConfig, words: Lookup): 
   // The order of sentences, which pretraining's checkpoints keep: no task here asks for it.
   root.skip("sop_classifier.classifier.weight");
   root.skip("sop_classifier.classifier.bias");
-  if (head !== "maskedLm" && !(head === "none" && root.has("predictions.dense.weight"))) return heads;
+  if (head !== "maskedLm" && head !== "pretraining" && !(head === "none" && root.has("predictions.dense.weight")))
+    return heads;
   const predictions = root.at("predictions");
   const transform: Stage = {
     linear: predictions.linear("dense", E, D, bias),

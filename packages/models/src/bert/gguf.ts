@@ -1,7 +1,6 @@
 /** BERT as GGUF files hold it: metadata to config, ggml's tensor names to Hugging Face's. RoBERTa comes so too. */
 
-import type { JsonConfig } from "../config/json-config";
-import { MAX_WIDTH } from "../config/json-config";
+import { type JsonConfig, MAX_LAYERS, MAX_WIDTH } from "../config/json-config";
 import type { Pooling } from "../embeddings/sentence-settings";
 import { checkHeads } from "../encoder/config";
 import { ModelFileError } from "../errors";
@@ -77,7 +76,7 @@ export function readBertGguf(gguf: Gguf, json: JsonConfig): BertGguf {
     vocabSize: rows("embeddings.word_embeddings.weight"),
     hiddenSize: json.integer("bert.embedding_length", { max: MAX_WIDTH }),
     intermediateSize: json.integer("bert.feed_forward_length", { max: MAX_WIDTH }),
-    numHiddenLayers: json.integer("bert.block_count"),
+    numHiddenLayers: json.integer("bert.block_count", { max: MAX_LAYERS }),
     numAttentionHeads: json.integer("bert.attention.head_count"),
     hiddenAct: "gelu", // the format has no key for it
     layerNormEps: json.number("bert.attention.layer_norm_epsilon", { min: 0 }),

@@ -4,6 +4,8 @@ import { ModelFileError, printable, shown, UnsupportedModelError } from "../erro
 
 /** Wider than any published model; keeps what is computed from a hostile config small until its tensors are checked. */
 export const MAX_WIDTH = 2 ** 20;
+/** Deeper than any published model, of which the deepest has a thousand: what is made for each layer stays small. */
+export const MAX_LAYERS = 2 ** 14;
 /** As MAX_WIDTH, for the width of a head. */
 export const MAX_HEAD_DIM = 2 ** 14;
 

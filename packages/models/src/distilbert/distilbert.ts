@@ -7,7 +7,7 @@
 
 import type { Kernels } from "@qkv/core";
 import { ACTIVATION_NAMES } from "../config/activation";
-import { type JsonConfig, MAX_WIDTH } from "../config/json-config";
+import { type JsonConfig, MAX_LAYERS, MAX_WIDTH } from "../config/json-config";
 import { parseLabels } from "../config/labels";
 import { type BlockScratch, networkShape, type PostNormNames, postNormLayer, postNormWeights } from "../encoder/block";
 import { checkHeads, type EncoderConfig, parseHead } from "../encoder/config";
@@ -26,7 +26,7 @@ export function parseDistilBertConfig(json: JsonConfig): EncoderConfig {
     vocabSize: json.integer("vocab_size", {}, 30522),
     hiddenSize: json.integer("dim", { max: MAX_WIDTH }, 768),
     intermediateSize: json.integer("hidden_dim", { max: MAX_WIDTH }, 3072),
-    numHiddenLayers: json.integer("n_layers", {}, 6),
+    numHiddenLayers: json.integer("n_layers", { max: MAX_LAYERS }, 6),
     numAttentionHeads: json.integer("n_heads", {}, 12),
     hiddenAct: json.choice("activation", ACTIVATION_NAMES, "gelu"),
     layerNormEps: 1e-12, // fixed in the architecture

@@ -63,8 +63,9 @@ export function similarity(
 }
 
 /**
- * The cosine of the angle between two vectors, from -1 to 1; 0 where one of them is zeros. Also for vectors quantised to
- * 8 bits, whose scale does not matter to it.
+ * The cosine of the angle between two vectors, from -1 to 1; 0 where one of them is zeros. A length below 1e-12 counts as
+ * 1e-12, as in PyTorch, and numbers above 1e150 overflow. Also for vectors quantised to 8 bits, whose scale does not
+ * matter to it.
  *
  * @throws RangeError for vectors of unequal width; TypeError for what is no vector
  * @example

@@ -2,7 +2,7 @@
 
 import type { Activation } from "@qkv/core";
 import { ACTIVATION_NAMES } from "../config/activation";
-import { type JsonConfig, MAX_HEAD_DIM, MAX_WIDTH } from "../config/json-config";
+import { type JsonConfig, MAX_HEAD_DIM, MAX_LAYERS, MAX_WIDTH } from "../config/json-config";
 import { type Labels, parseLabels } from "../config/labels";
 
 /** Which head the class that a checkpoint was saved from has. */
@@ -69,7 +69,7 @@ export function parseEncoderConfig(json: JsonConfig, defaults: EncoderDefaults):
     vocabSize: json.integer("vocab_size", {}, defaults.vocabSize),
     hiddenSize: json.integer("hidden_size", { max: MAX_WIDTH }, defaults.hiddenSize),
     intermediateSize: json.integer("intermediate_size", { max: MAX_WIDTH }, defaults.intermediateSize),
-    numHiddenLayers: json.integer("num_hidden_layers", {}, defaults.numHiddenLayers),
+    numHiddenLayers: json.integer("num_hidden_layers", { max: MAX_LAYERS }, defaults.numHiddenLayers),
     numAttentionHeads: json.integer("num_attention_heads", {}, defaults.numAttentionHeads),
     hiddenAct: json.choice("hidden_act", ACTIVATION_NAMES, defaults.hiddenAct),
     layerNormEps: json.number("layer_norm_eps", { min: 0 }, defaults.layerNormEps),
@@ -100,6 +100,24 @@ export function parseHead(json: JsonConfig, family: string, heads: readonly Head
   );
 }
 
+/**
+ * A config as its file has it: models are published without the head that they were pretrained with, under the name of the
+ * class that had it. One that is there in part is an error, when its tensors are asked for.
+ *
+ * @param tensors names in the file; none where there is no file
+ * @param pretraining how the names of such heads' tensors begin
+ */
+export function withoutMissingHead<C extends EncoderConfig>(
+  config: C,
+  tensors: Iterable<string>,
+  pretraining: readonly string[],
+): C {
+  if (!["pretraining", "maskedLm", "nextSentence"].includes(config.head)) return config;
+  const names = [...tensors];
+  if (names.length === 0 || names.some((name) => pretraining.some((start) => name.startsWith(start)))) return config;
+  return { ...config, head: "none" };
+}
+
 /** Heads must cut the width evenly, and not be wider than attention takes. */
 export function checkHeads(
   json: JsonConfig,
@@ -109,6 +127,20 @@ export function checkHeads(
   if (hiddenSize % numAttentionHeads !== 0) throw json.wrong(key, `a divisor of the hidden size ${hiddenSize}`);
   if (hiddenSize / numAttentionHeads > MAX_HEAD_DIM)
     throw json.wrong(key, `heads of at most ${MAX_HEAD_DIM} of ${hiddenSize}`);
+}
+
+/**
+ * Most tokens of a text where positions are counted from the padding id + 1 on (`packedPositionsAfterPadding`): rows of
+ * the table up to the padding's are no positions of tokens.
+ */
+export function positionsAfterPadding(c: EncoderConfig): number {
+  return c.maxPositionEmbeddings - c.padTokenId - 1;
+}
+
+/** A config whose positions are counted so. @throws ModelFileError where none is left */
+export function checkPositionsAfterPadding(json: JsonConfig, c: EncoderConfig): EncoderConfig {
+  if (positionsAfterPadding(c) > 0) return c;
+  throw json.wrong("max_position_embeddings", `more than pad_token_id + 1, which is ${c.padTokenId + 1}`);
 }
 
 /** Settings of transformers' BERT classes that make something else of an encoder. */

@@ -1,6 +1,10 @@
+import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { fixture } from "../../../../tests/support/fixtures";
+import { readExpected } from "../../../../tests/support/safetensors";
 import { ModelKindError } from "../errors";
+import type { FileSource } from "../files/source";
+import { writeSafetensors } from "../formats/safetensors-write";
 import { loadDecoder, loadEncoder } from "../load";
 import type { Encoder } from "./encoder";
 
@@ -105,6 +109,76 @@ describe("runPadded", () => {
   ];
   test.each(wrong)("%s", (_, input, message) => {
     expect(() => bert.runPadded(input as never)).toThrow(message);
+  });
+});
+
+describe("files that say more or less than they hold", () => {
+  /** A golden's folder with another config, and some of its tensors under other names, or without them. */
+  function changed(name: string, config: object, rename: (tensor: string) => string | null): FileSource {
+    const folder = fixture(`goldens/tiny/${name}`);
+    const json = JSON.parse(readFileSync(`${folder}/config.json`, "utf8")) as object;
+    const tensors = [...readExpected(`${folder}/model.safetensors`)].flatMap(([tensor, { shape, data }]) => {
+      const renamed = rename(tensor);
+      return renamed === null ? [] : [{ name: renamed, shape, data }];
+    });
+    const files: Record<string, Uint8Array> = {
+      "config.json": new TextEncoder().encode(JSON.stringify({ ...json, ...config })),
+      "model.safetensors": writeSafetensors(tensors),
+    };
+    return { read: async (path, start, end) => files[path]?.slice(start, end) ?? null };
+  }
+
+  const bare: [name: string, prefix: string][] = [
+    ["mpnet", "mpnet."],
+    ["roberta-mlm", "roberta."],
+    ["distilbert-mlm", "distilbert."],
+    ["bert-pretraining", "bert."],
+    ["electra", "electra."],
+    ["albert", "albert."],
+    ["modernbert", "model."],
+  ];
+  test.each(bare)("%s without the head that its class had, and without the prefix", async (name, prefix) => {
+    const source = changed(name, {}, (tensor) => (tensor.startsWith(prefix) ? tensor.slice(prefix.length) : null));
+    await using model = await loadEncoder(source);
+    await using whole = await loadEncoder(fixture(`goldens/tiny/${name}`));
+    const ids = [5, 9, 30, 31, 7];
+    expect(model.outputs).not.toContain("logits");
+    expect(model.run(ids).hidden).toEqual(whole.run(ids).hidden);
+  });
+
+  test("a head that is there in part is an error", async () => {
+    const source = changed("mpnet", {}, (tensor) => (tensor === "lm_head.dense.weight" ? null : tensor));
+    await expect(loadEncoder(source)).rejects.toThrow(/lm_head.dense.weight.*missing/);
+  });
+
+  test("gamma and beta are weight and bias of a norm, and what BERT was pretrained with stays", async () => {
+    const old = (tensor: string) =>
+      tensor.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta");
+    const source = changed("bert-pretraining", { architectures: ["BertForMaskedLM"] }, old);
+    await using model = await loadEncoder(source);
+    expect(model.run([2, 5, 3])).toEqual(bert.run([2, 5, 3]));
+  });
+
+  const wrong: [name: string, config: object, message: RegExp][] = [
+    ["albert", { num_hidden_layers: 2 ** 31 - 1 }, /"num_hidden_layers": expected an integer from 1 to 16384/],
+    ["modernbert", { num_hidden_layers: 2 ** 31 - 1, layer_types: null }, /"num_hidden_layers"/],
+    [
+      "roberta-mlm",
+      { pad_token_id: 175 },
+      /"max_position_embeddings": expected more than pad_token_id \+ 1, which is 176/,
+    ],
+    ["mpnet", { pad_token_id: 5000 }, /"max_position_embeddings": expected more than/],
+    ["mpnet", { relative_attention_num_buckets: 8 }, /"relative_attention_num_buckets".*32/],
+    ["albert", { inner_group_num: 2 }, /"inner_group_num".*1/],
+    ["bert-relu", { position_embedding_type: "relative_key" }, /"position_embedding_type".*absolute/],
+    ["bert-relu", { is_decoder: true }, /"is_decoder".*false/],
+    ["bert-relu", { architectures: ["BertForMultipleChoice"] }, /"architectures".*BertForMaskedLM/],
+    ["bert-relu", { hidden_act: "mish" }, /"hidden_act".*gelu/],
+    ["modernbert", { classifier_pooling: "max" }, /"classifier_pooling".*cls, mean/],
+    ["bert-seqcls", { id2label: { 0: "a", 2: "b" } }, /"id2label": expected labels for 0 to 1/],
+  ];
+  test.each(wrong)("%s with %j", async (name, config, message) => {
+    await expect(loadEncoder(changed(name, config, (tensor) => tensor))).rejects.toThrow(message);
   });
 });
 

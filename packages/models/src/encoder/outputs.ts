@@ -31,8 +31,8 @@ export function headOf(heads: Heads, output: OutputName): Head | null {
 export function outputShape(heads: Heads, output: OutputName, rows: number): number[] {
   const head = headOf(heads, output) as Head;
   if (head.reads !== "token") return [headOutputs(head)];
-  // One number a token has no axis of its own.
-  return headOutputs(head) === 1 || heads.questionAnswering !== null ? [rows] : [rows, headOutputs(head)];
+  // One number a token, where that is all that the architecture knows, has no axis of its own.
+  return head === heads.replacedTokens || head === heads.questionAnswering ? [rows] : [rows, headOutputs(head)];
 }
 
 /** Two buffers that stages go to and fro between. */

@@ -48,6 +48,8 @@ export function paddedBatches(
   if (side !== "right" && side !== "left") {
     throw new RangeError(`side: expected "right" or "left", got ${String(side)}`);
   }
+  if (!Array.isArray(sequences as unknown))
+    throw new TypeError(`paddedBatches: expected an array, got ${String(sequences)}`);
   const lengths = sequences.map((sequence) => sequence.length);
   // The first of a batch is its longest: with it the rectangle is as wide as it gets.
   const groups = cut(lengths, (rows, width) => rows <= batchSize && rows * width <= maxTokens);

@@ -8,6 +8,7 @@ import type { EncoderConfig } from "./config";
 import type { OutputName } from "./outputs";
 import { packByTokens } from "./padded-batches";
 import type { EncoderInput, EncoderOutput, PassRunner } from "./pass";
+import { Turns } from "./turns";
 
 /** Rows of a pass, unless the caller says otherwise: enough that weights are read seldom, few enough for the caches. */
 export const DEFAULT_BATCH_TOKENS = 512;
@@ -38,13 +39,15 @@ export function createTaskHost(parts: TaskHostParts): TaskHost {
     const { maxTokens = longest, strategy = "longestFirst", stride = 0 } = cutting;
     const truncation = { maxLength: Math.min(maxTokens, longest), strategy, stride };
     const hasTypes = network.typeVocabSize > 1;
-    const encodings = tokenizer(call).encodeBatch(texts, { truncation });
+    const encodings = named(call, () => tokenizer(call).encodeBatch(texts, { truncation }));
     return encodings.map((encoding) => ({
       encoding,
       ids: encoding.ids,
       typeIds: hasTypes ? encoding.typeIds : null,
     }));
   };
+
+  const turns = new Turns();
 
   const encode = async (
     inputs: readonly EncoderInput[],
@@ -58,23 +61,27 @@ export function createTaskHost(parts: TaskHostParts): TaskHost {
       inputs.map(({ ids }) => ids.length),
       batchTokens,
     );
-    let done = 0;
+    let texts = 0;
     for (const indices of batches) {
-      checkAlive();
-      signal?.throwIfAborted();
       const pass = {
         inputs: indices.map((i) => inputs[i]),
         outputs,
         capture: null,
         each: (i: number, output: EncoderOutput) => each(indices[i], output),
       };
-      for (const _ of runner.run(pass, pacer.due)) {
-        await pacer.rest();
+      const done = await turns.take(signal);
+      try {
         checkAlive();
-        signal?.throwIfAborted();
+        for (const _ of runner.run(pass, pacer.due)) {
+          await pacer.rest();
+          checkAlive();
+          signal?.throwIfAborted();
+        }
+      } finally {
+        done();
       }
-      done += indices.length;
-      onProgress?.({ done, total: inputs.length });
+      texts += indices.length;
+      onProgress?.({ done: texts, total: inputs.length });
       if (pacer.due()) await pacer.rest();
     }
     signal?.throwIfAborted();
@@ -99,4 +106,14 @@ function checkText(index: number, ids: readonly number[], vocabSize: number): vo
   const wrong = ids.find((id) => id >= vocabSize);
   if (wrong === undefined) return;
   throw new RangeError(`texts[${index}]: the tokenizer gives the id ${wrong}, and the model has ${vocabSize} words`);
+}
+
+/** What a text cannot be cut to is said by the tokenizer, which does not know for whom. */
+function named<T>(call: string, run: () => T): T {
+  try {
+    return run();
+  } catch (error) {
+    if (!(error instanceof RangeError) || !error.message.startsWith("truncation:")) throw error;
+    throw new RangeError(`${call}: texts cannot be cut as asked: ${error.message}`, { cause: error });
+  }
 }

@@ -21,7 +21,7 @@ const MAX_WORD_BYTES = 64;
 /** The last version of the archive that PyTorch reads (`kMaxSupportedFileFormatVersion`). */
 const MAX_VERSION = 10;
 /** Local headers that are asked for at once: over a network each is a round trip. */
-const READS_AT_ONCE = 16;
+const READS_AT_ONCE = 8; // below the number of listeners from which Node warns of a leak
 /** Enough for the signature of every weight format: that of tar is the furthest, at byte 257. */
 export const LOOK_BYTES = 512;
 

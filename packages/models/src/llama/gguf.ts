@@ -2,7 +2,7 @@
 
 import type { RopeScaling } from "@qkv/core";
 import { yarnAttentionFactor } from "@qkv/core";
-import { type JsonConfig, MAX_HEAD_DIM } from "../config/json-config";
+import { type JsonConfig, MAX_HEAD_DIM, MAX_LAYERS } from "../config/json-config";
 import { checkRope } from "../config/rope";
 import { ModelFileError, UnsupportedModelError } from "../errors";
 import type { CheckedSource } from "../files/checked";
@@ -91,7 +91,7 @@ export async function readLlamaGguf(
     vocabSize,
     hiddenSize,
     intermediateSize: json.integer("llama.feed_forward_length"),
-    numHiddenLayers: json.integer("llama.block_count"),
+    numHiddenLayers: json.integer("llama.block_count", { max: MAX_LAYERS }),
     numAttentionHeads,
     numKeyValueHeads,
     headDim,

@@ -25,7 +25,7 @@ import {
   ropeFrequencies,
 } from "@qkv/core";
 import { ACTIVATION_NAMES } from "../config/activation";
-import { type JsonConfig, MAX_HEAD_DIM, MAX_WIDTH } from "../config/json-config";
+import { type JsonConfig, MAX_HEAD_DIM, MAX_LAYERS, MAX_WIDTH } from "../config/json-config";
 import { parseRope } from "../config/rope";
 import type { DecoderNetwork } from "../decoder/network";
 import { CHUNK_ROWS, type Segment } from "../decoder/segments";
@@ -73,7 +73,7 @@ export function parseLlamaConfig(json: JsonConfig): LlamaConfig {
     vocabSize: json.integer("vocab_size"),
     hiddenSize,
     intermediateSize: json.integer("intermediate_size"),
-    numHiddenLayers: json.integer("num_hidden_layers"),
+    numHiddenLayers: json.integer("num_hidden_layers", { max: MAX_LAYERS }),
     numAttentionHeads,
     numKeyValueHeads,
     headDim,

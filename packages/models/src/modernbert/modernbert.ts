@@ -19,7 +19,7 @@ import {
   ropeFrequencies,
 } from "@qkv/core";
 import { ACTIVATION_NAMES } from "../config/activation";
-import { type JsonConfig, MAX_WIDTH } from "../config/json-config";
+import { type JsonConfig, MAX_LAYERS, MAX_WIDTH } from "../config/json-config";
 import { parseLabels } from "../config/labels";
 import { parseRope } from "../config/rope";
 import {
@@ -71,7 +71,7 @@ export function parseModernBertConfig(json: JsonConfig): ModernBertConfig {
   const headDim = hiddenSize / numAttentionHeads;
   if (headDim % 2 !== 0) throw json.wrong("num_attention_heads", "heads of an even width, for rotary pairs");
   const maxPositionEmbeddings = json.integer("max_position_embeddings", {}, 8192);
-  const numHiddenLayers = json.integer("num_hidden_layers", {}, 22);
+  const numHiddenLayers = json.integer("num_hidden_layers", { max: MAX_LAYERS }, 22);
   const localAttention = json.integer("local_attention", {}, 128);
   return {
     ...parseLabels(json),

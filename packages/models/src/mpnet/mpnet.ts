@@ -8,7 +8,12 @@
 import { BIDIRECTIONAL, type Kernels, relativeBias } from "@qkv/core";
 import type { JsonConfig } from "../config/json-config";
 import { type BlockScratch, networkShape, type PostNormNames, postNormLayer, postNormWeights } from "../encoder/block";
-import { type EncoderConfig, parseEncoderConfig } from "../encoder/config";
+import {
+  checkPositionsAfterPadding,
+  type EncoderConfig,
+  parseEncoderConfig,
+  positionsAfterPadding,
+} from "../encoder/config";
 import { embedTokens, tokenEmbeddings } from "../encoder/embeddings";
 import { type EncoderNetwork, packedPositionsAfterPadding } from "../encoder/network";
 import { robertaHeads } from "../roberta/roberta";
@@ -39,7 +44,7 @@ export function parseMpnetConfig(json: JsonConfig): EncoderConfig {
   // transformers' code counts 32 whatever the config says: with others its table and its buckets do not fit.
   const buckets = json.integer("relative_attention_num_buckets", {}, NUM_BUCKETS);
   if (buckets !== NUM_BUCKETS) throw json.unsupported("relative_attention_num_buckets", [`${NUM_BUCKETS}`]);
-  return config;
+  return checkPositionsAfterPadding(json, config);
 }
 
 // ---- Weights
@@ -69,7 +74,7 @@ export function createMpnet(config: EncoderConfig, root: Weights, kernels: Kerne
   const heads = robertaHeads(root, w, config, embeddings.words);
   root.finish();
   const { hiddenSize: D, hiddenAct, padTokenId, numAttentionHeads: H } = config;
-  const maxPositions = config.maxPositionEmbeddings - padTokenId - 1;
+  const maxPositions = positionsAfterPadding(config);
 
   // The bias of every distance, [H, length]: index j holds distance j - origin.
   const origin = maxPositions - 1;

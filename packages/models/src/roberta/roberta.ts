@@ -9,7 +9,12 @@ import type { Kernels } from "@qkv/core";
 import { bertLayers } from "../bert/bert";
 import type { JsonConfig } from "../config/json-config";
 import { type BlockScratch, networkShape, postNormLayer } from "../encoder/block";
-import { type EncoderConfig, parseEncoderConfig } from "../encoder/config";
+import {
+  checkPositionsAfterPadding,
+  type EncoderConfig,
+  parseEncoderConfig,
+  positionsAfterPadding,
+} from "../encoder/config";
 import { embedTokens, tokenEmbeddings } from "../encoder/embeddings";
 import { denseStage, type Heads, linearStage, NO_HEADS, type Stage, tokenHeads, wordDecoder } from "../encoder/heads";
 import { type EncoderNetwork, packedPositionsAfterPadding } from "../encoder/network";
@@ -27,7 +32,7 @@ export function parseXlmRobertaConfig(json: JsonConfig): EncoderConfig {
 }
 
 function parseConfig(json: JsonConfig, family: string): EncoderConfig {
-  return parseEncoderConfig(json, {
+  const config = parseEncoderConfig(json, {
     family,
     heads: ["none", "maskedLm", "sequenceClassification", "tokenClassification", "questionAnswering"],
     vocabSize: 50265,
@@ -41,6 +46,7 @@ function parseConfig(json: JsonConfig, family: string): EncoderConfig {
     typeVocabSize: 2,
     padTokenId: 1,
   });
+  return checkPositionsAfterPadding(json, config);
 }
 
 // ---- Weights
@@ -82,8 +88,7 @@ export function createRoberta(config: EncoderConfig, root: Weights, kernels: Ker
   const { hiddenSize: D, hiddenAct, padTokenId } = config;
   return {
     ...networkShape(kernels, config, layers),
-    // Rows of the table up to the padding's are no positions of tokens.
-    maxPositions: config.maxPositionEmbeddings - padTokenId - 1,
+    maxPositions: positionsAfterPadding(config),
     heads,
 
     *forward(s, texts, capture, due) {

@@ -1,6 +1,6 @@
 /** Answers to questions, as spans of a context (SQuAD; Devlin et al. 2019, sections 4.2 and 4.3). */
 
-import { checkInteger } from "@qkv/core";
+import { checkInteger, checkOptions } from "@qkv/core";
 import { Pacer } from "../pace";
 import { answersOfWindow, type WindowAnswers } from "./answer-spans";
 import { kindOf, type TaskHost, type TaskOptions, type TokenizedText } from "./host";
@@ -131,6 +131,7 @@ function checkQuestion(where: string, given: unknown): QuestionInContext {
   if (typeof given !== "object" || given === null || Array.isArray(given)) {
     throw new TypeError(`${where}: expected { question, context }, got ${kindOf(given)}`);
   }
+  checkOptions(where, given, ["question", "context"]);
   const { question, context } = given as Readonly<Record<string, unknown>>;
   for (const [name, text] of Object.entries({ question, context })) {
     if (typeof text !== "string") throw new TypeError(`${where}.${name}: expected a string, got ${kindOf(text)}`);

@@ -140,9 +140,10 @@ function planOf(host: TaskHost, options: EmbedOptions<EmbeddingPrecision | "f32"
 
 function poolingsOf(given: Pooling | readonly Pooling[]): readonly Pooling[] {
   const poolings: readonly Pooling[] = typeof given === "string" ? [given] : given;
-  if (!Array.isArray(poolings) || poolings.length === 0) {
+  if (!Array.isArray(poolings)) {
     throw new TypeError(`pooling: expected a name or an array of names, got ${kindOf(given)}`);
   }
+  if (poolings.length === 0) throw new RangeError("pooling: expected at least one name, got none");
   for (const pooling of poolings) {
     if (!POOLINGS.includes(pooling)) {
       throw new RangeError(`pooling: expected one of ${POOLINGS.join(", ")}, got ${String(pooling)}`);

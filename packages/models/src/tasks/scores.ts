@@ -32,12 +32,16 @@ export function argmax(values: ArrayLike<number>): number {
   return best;
 }
 
-/** Indices of the `k` largest values, the largest first, of equals the first. O(n log n) for any k. */
+/** Indices of the `k` largest values, the largest first, of equals the first, NaN last. O(n log n) for any k. */
 export function largest(values: Float32Array | Float64Array, k: number): number[] {
   const count = Math.min(k, values.length);
   if (count === 0) return [];
-  const least = values.slice().sort()[values.length - count];
+  const ranks = values.map((value) => (Number.isNaN(value) ? Number.NEGATIVE_INFINITY : value));
+  const least = ranks.slice().sort()[ranks.length - count];
   const found: number[] = [];
-  for (let i = 0; i < values.length; i++) if (values[i] >= least) found.push(i);
-  return found.sort((a, b) => values[b] - values[a] || a - b).slice(0, count);
+  for (let i = 0; i < ranks.length; i++) if (ranks[i] >= least) found.push(i);
+  const isNone = (i: number) => Number(Number.isNaN(values[i]));
+  const order = (a: number, b: number) =>
+    ranks[a] === ranks[b] ? isNone(a) - isNone(b) || a - b : ranks[b] - ranks[a];
+  return found.sort(order).slice(0, count);
 }

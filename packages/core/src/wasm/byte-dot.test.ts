@@ -1,20 +1,20 @@
 /**
- * The code for engines whose dot product takes unsigned bytes, on any engine: with that dot product put together of base
+ * The code for engines whose dot product takes full bytes, on any engine: with that dot product put together of base
  * instructions. Where the engine has it, it must be what it was taken for, optimised too.
  */
 
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { Arena } from "../memory/arena";
 import type { FunctionBuilder, Operand } from "./assembler";
-import { type EngineFeatures, engineFeatures, relaxedDotAvailable, unsignedDotAvailable } from "./engine";
+import { byteDotReading, type EngineFeatures, engineFeatures, relaxedDotAvailable } from "./engine";
 import { ModuleBuilder } from "./module";
 import { compileNow } from "./program";
 import { firstDifference, kernelResults } from "./self-check";
 import { WasmKernels } from "./wasm-kernels";
 
 const PLAIN = { addressBits: 32, shared: false } as const;
-const BASE = { relaxedDot: false, unsignedDot: false, keepsOrder: true, wide: false };
-const UNSIGNED = { ...BASE, relaxedDot: true, unsignedDot: true };
+const BASE: EngineFeatures = { relaxedDot: false, byteDot: null, keepsOrder: true, wide: false };
+const READINGS = ["unsigned", "signed"] as const;
 const DTYPES = new Set(["Q8_0", "Q4_0"] as const);
 
 /** How an engine reads the second operand, and adds: what the specification leaves open. */
@@ -68,38 +68,46 @@ function results(features: EngineFeatures) {
   return kernelResults(new WasmKernels(new Arena(), compiled, { activations: "int8" }), DTYPES);
 }
 
-describe("8-bit weights as unsigned bytes", () => {
+describe.each(READINGS)("8-bit weights for a dot product that takes %s bytes", (byteDot) => {
+  const features = { ...BASE, relaxedDot: true, byteDot };
+
   test.each([false, true])("give the bits of the 16-bit products, wide tiles %s", (wide) => {
     const expected = results(BASE);
-    emulate("unsigned");
-    expect(firstDifference(expected, results({ ...UNSIGNED, wide }))).toBeNull();
+    emulate(byteDot);
+    expect(firstDifference(expected, results({ ...features, wide }))).toBeNull();
   });
 
-  test.each(["signed", "saturating"] as const)("need that reading: the check finds a %s one", (reading) => {
+  test("need that reading: the check finds every other", () => {
     const expected = results(BASE);
-    emulate(reading);
-    expect(firstDifference(expected, results(UNSIGNED))).toMatch(/^matmul Q8_0/);
+    for (const other of [...READINGS, "saturating"] as const) {
+      if (other === byteDot) continue;
+      emulate(other);
+      expect(firstDifference(expected, results(features)), other).toMatch(/^matmul Q8_0/);
+      vi.restoreAllMocks();
+    }
   });
 });
 
-test.runIf(relaxedDotAvailable())("the probe accepts unsigned bytes in full sums, and nothing else", () => {
-  emulate("unsigned");
-  expect(unsignedDotAvailable()).toBe(true);
-  vi.restoreAllMocks();
-  for (const reading of ["signed", "saturating"] as const) {
-    emulate(reading);
-    expect(unsignedDotAvailable()).toBe(false);
-    vi.restoreAllMocks();
-  }
+test.runIf(relaxedDotAvailable()).each([
+  ["unsigned", "unsigned"],
+  ["signed", "signed"],
+  ["saturating", null],
+] as const)("the probe tells a dot product of %s bytes: %s", (reading, expected) => {
+  emulate(reading);
+  expect(byteDotReading()).toBe(expected);
 });
 
-test.runIf(engineFeatures().unsignedDot)("this engine's gives those bits in optimised code too", async () => {
+test.runIf(engineFeatures().byteDot !== null)("this engine's gives those bits in optimised code too", async () => {
   const expected = results(BASE);
-  const compiled = compileNow({ ...UNSIGNED, ...PLAIN }, DTYPES);
+  const compiled = compileNow({ ...engineFeatures(), ...PLAIN }, DTYPES);
   const kernels = new WasmKernels(new Arena(), compiled, { activations: "int8" });
-  // Calls enough for the engine to compile the kernels anew, with rests for it to do so in the background.
-  for (let round = 0; round < 5; round++) {
-    for (let i = 0; i < 50; i++) expect(firstDifference(expected, kernelResults(kernels, DTYPES))).toBeNull();
+  const { arena } = kernels;
+  const [x, out] = [arena.allocate(4 * 7 * 1024, "x"), arena.allocate(4 * 7 * 64, "results")];
+  const matrices = [...DTYPES].map((dtype) => kernels.createMatrix(dtype, 64, 1024));
+  for (let round = 0; round < 3; round++) {
+    expect(firstDifference(expected, kernelResults(kernels, DTYPES))).toBeNull();
+    // Work enough for the engine to compile the kernels anew, and a rest for it to do so in the background.
+    for (const matrix of matrices) for (let i = 0; i < 100; i++) kernels.matmul(out, x, matrix, null, 7);
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 });
