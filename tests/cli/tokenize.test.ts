@@ -116,10 +116,10 @@ describe.concurrent("qkv tokenize", () => {
       new Uint8Array([...Buffer.from('"Once"\n'), 0xff, 10]),
       "standard input is not UTF-8 text",
     ],
-  ])("--jsonl, %s: what came before is answered, and the error names the line", async (what, input, message) => {
+  ])("--jsonl, %s: what came before is answered, and the error names the line", async (_, input, message) => {
     const { code, stdout, stderr } = await qkv(["tokenize", FORMS.safetensors, "--jsonl"], { input });
     expect({ code, stderr: stderr.slice(0, 5 + message.length) }).toEqual({ code: 1, stderr: `qkv: ${message}` });
-    expect(stdout).toBe(what.startsWith("bytes") ? "" : `${JSON.stringify(ONCE)}\n`);
+    expect(stdout).toBe(`${JSON.stringify(ONCE)}\n`);
   });
 
   test.each<[string[], string]>([

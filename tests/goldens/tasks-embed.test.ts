@@ -180,7 +180,7 @@ describe("what sentence-transformers has no option for", () => {
   test("what is wrong is said before any work", async () => {
     const wrong: [EmbedOptions<"f32" | "int8" | "binary">, RegExp][] = [
       [{ pooling: "median" as Pooling }, /pooling: expected one of mean, cls, .*got median/],
-      [{ pooling: [] }, /pooling: expected a name or an array of names/],
+      [{ pooling: [] }, /pooling: expected at least one name, got none/],
       [{ normalize: 1 as unknown as boolean }, /normalize: expected true or false/],
       [{ prompt: "a", promptName: "query" }, /expected prompt or promptName, got both/],
       [{ prompt: 1 as unknown as string }, /prompt: expected a string/],

@@ -16,7 +16,7 @@ import {
   postNormLayer,
   postNormWeights,
 } from "../encoder/block";
-import { type EncoderConfig, parseEncoderConfig } from "../encoder/config";
+import { COMMON_HEADS, type EncoderConfig, parseEncoderConfig } from "../encoder/config";
 import { embedTokens, tokenEmbeddings } from "../encoder/embeddings";
 import { denseStage, type Heads, linearStage, NO_HEADS, type Stage, tokenHeads, wordDecoder } from "../encoder/heads";
 import { type EncoderNetwork, packedPositions } from "../encoder/network";
@@ -35,7 +35,7 @@ export interface AlbertConfig extends EncoderConfig {
 export function parseAlbertConfig(json: JsonConfig): AlbertConfig {
   const config = parseEncoderConfig(json, {
     family: "Albert",
-    heads: ["none", "pretraining", "maskedLm", "sequenceClassification", "tokenClassification", "questionAnswering"],
+    heads: ["pretraining", ...COMMON_HEADS],
     vocabSize: 30000,
     hiddenSize: 4096,
     intermediateSize: 16384,

@@ -15,7 +15,7 @@ import {
   postNormLayer,
   postNormWeights,
 } from "../encoder/block";
-import { type EncoderConfig, parseEncoderConfig } from "../encoder/config";
+import { BASE_SIZES, COMMON_HEADS, type EncoderConfig, parseEncoderConfig } from "../encoder/config";
 import { embedTokens, tokenEmbeddings } from "../encoder/embeddings";
 import {
   denseStage,
@@ -41,23 +41,9 @@ export type BertConfig = EncoderConfig;
 export function parseBertConfig(json: JsonConfig): BertConfig {
   return parseEncoderConfig(json, {
     family: "Bert",
-    heads: [
-      "none",
-      "pretraining",
-      "maskedLm",
-      "nextSentence",
-      "sequenceClassification",
-      "tokenClassification",
-      "questionAnswering",
-    ],
+    heads: ["pretraining", "nextSentence", ...COMMON_HEADS],
     vocabSize: 30522,
-    hiddenSize: 768,
-    intermediateSize: 3072,
-    numHiddenLayers: 12,
-    numAttentionHeads: 12,
-    hiddenAct: "gelu",
-    layerNormEps: 1e-12,
-    maxPositionEmbeddings: 512,
+    ...BASE_SIZES,
     typeVocabSize: 2,
     padTokenId: 0,
   });

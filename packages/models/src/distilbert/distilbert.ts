@@ -10,7 +10,7 @@ import { ACTIVATION_NAMES } from "../config/activation";
 import { type JsonConfig, MAX_LAYERS, MAX_WIDTH } from "../config/json-config";
 import { parseLabels } from "../config/labels";
 import { type BlockScratch, networkShape, type PostNormNames, postNormLayer, postNormWeights } from "../encoder/block";
-import { checkHeads, type EncoderConfig, parseHead } from "../encoder/config";
+import { COMMON_HEADS, checkHeads, type EncoderConfig, parseHead } from "../encoder/config";
 import { embedTokens, tokenEmbeddings } from "../encoder/embeddings";
 import { denseStage, type Heads, linearStage, NO_HEADS, type Stage, tokenHeads, wordDecoder } from "../encoder/heads";
 import { type EncoderNetwork, packedPositions } from "../encoder/network";
@@ -34,13 +34,7 @@ export function parseDistilBertConfig(json: JsonConfig): EncoderConfig {
     typeVocabSize: 0,
     padTokenId: json.integer("pad_token_id", { min: 0 }, 0),
     tieWordEmbeddings: json.boolean("tie_word_embeddings", true),
-    head: parseHead(json, "DistilBert", [
-      "none",
-      "maskedLm",
-      "sequenceClassification",
-      "tokenClassification",
-      "questionAnswering",
-    ]),
+    head: parseHead(json, "DistilBert", COMMON_HEADS),
   };
   checkHeads(json, "n_heads", config);
   return config;

@@ -9,7 +9,7 @@ import type { Kernels } from "@qkv/core";
 import { bertLayers } from "../bert/bert";
 import { type JsonConfig, MAX_WIDTH } from "../config/json-config";
 import { type BlockScratch, networkShape, postNormLayer } from "../encoder/block";
-import { type EncoderConfig, type HeadKind, parseEncoderConfig } from "../encoder/config";
+import { COMMON_HEADS, type EncoderConfig, type HeadKind, parseEncoderConfig } from "../encoder/config";
 import { embedTokens, tokenEmbeddings } from "../encoder/embeddings";
 import { denseStage, type Heads, linearStage, NO_HEADS, type Stage, tokenHeads, wordDecoder } from "../encoder/heads";
 import { type EncoderNetwork, packedPositions } from "../encoder/network";
@@ -26,7 +26,7 @@ export interface ElectraConfig extends EncoderConfig {
 export function parseElectraConfig(json: JsonConfig): ElectraConfig {
   const config = parseEncoderConfig(json, {
     family: "Electra",
-    heads: ["none", "pretraining", "maskedLm", "sequenceClassification", "tokenClassification", "questionAnswering"],
+    heads: ["pretraining", ...COMMON_HEADS],
     vocabSize: 30522,
     hiddenSize: 256,
     intermediateSize: 1024,

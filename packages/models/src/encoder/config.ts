@@ -62,6 +62,26 @@ export interface EncoderDefaults {
   readonly maxPositionEmbeddings: number;
 }
 
+/** The sizes of the base models, which transformers takes where a file leaves them out. */
+export const BASE_SIZES = {
+  hiddenSize: 768,
+  intermediateSize: 3072,
+  numHiddenLayers: 12,
+  numAttentionHeads: 12,
+  hiddenAct: "gelu",
+  layerNormEps: 1e-12,
+  maxPositionEmbeddings: 512,
+} as const;
+
+/** The heads that every family has. */
+export const COMMON_HEADS: readonly HeadKind[] = [
+  "none",
+  "maskedLm",
+  "sequenceClassification",
+  "tokenClassification",
+  "questionAnswering",
+];
+
 /** Parses a config in BERT's keys, with transformers' defaults for what older files leave out. */
 export function parseEncoderConfig(json: JsonConfig, defaults: EncoderDefaults): EncoderConfig {
   const config: EncoderConfig = {

@@ -31,7 +31,7 @@ import {
   product,
   SEE_ALL,
 } from "../encoder/block";
-import { checkHeads, type EncoderConfig, parseHead } from "../encoder/config";
+import { COMMON_HEADS, checkHeads, type EncoderConfig, parseHead } from "../encoder/config";
 import { type Head, type Heads, linearStage, NO_HEADS, type Stage, wordDecoder } from "../encoder/heads";
 import { type EncoderNetwork, packedIds, packedPositions } from "../encoder/network";
 import type { Lookup } from "../weights/lookup";
@@ -86,13 +86,7 @@ export function parseModernBertConfig(json: JsonConfig): ModernBertConfig {
     typeVocabSize: 0,
     padTokenId: json.integer("pad_token_id", { min: 0 }, 50283),
     tieWordEmbeddings: json.boolean("tie_word_embeddings", true),
-    head: parseHead(json, "ModernBert", [
-      "none",
-      "maskedLm",
-      "sequenceClassification",
-      "tokenClassification",
-      "questionAnswering",
-    ]),
+    head: parseHead(json, "ModernBert", COMMON_HEADS),
     layerTypes: parseLayerTypes(json, numHiddenLayers),
     rope: parseRopes(json, headDim, maxPositionEmbeddings),
     localAttention,

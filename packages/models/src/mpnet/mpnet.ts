@@ -9,6 +9,8 @@ import { BIDIRECTIONAL, type Kernels, relativeBias } from "@qkv/core";
 import type { JsonConfig } from "../config/json-config";
 import { type BlockScratch, networkShape, type PostNormNames, postNormLayer, postNormWeights } from "../encoder/block";
 import {
+  BASE_SIZES,
+  COMMON_HEADS,
   checkPositionsAfterPadding,
   type EncoderConfig,
   parseEncoderConfig,
@@ -29,15 +31,9 @@ const MAX_DISTANCE = 128;
 export function parseMpnetConfig(json: JsonConfig): EncoderConfig {
   const config = parseEncoderConfig(json, {
     family: "MPNet",
-    heads: ["none", "maskedLm", "sequenceClassification", "tokenClassification", "questionAnswering"],
+    heads: COMMON_HEADS,
     vocabSize: 30527,
-    hiddenSize: 768,
-    intermediateSize: 3072,
-    numHiddenLayers: 12,
-    numAttentionHeads: 12,
-    hiddenAct: "gelu",
-    layerNormEps: 1e-12,
-    maxPositionEmbeddings: 512,
+    ...BASE_SIZES,
     typeVocabSize: 0,
     padTokenId: 1,
   });

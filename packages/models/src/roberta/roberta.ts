@@ -10,6 +10,8 @@ import { bertLayers } from "../bert/bert";
 import type { JsonConfig } from "../config/json-config";
 import { type BlockScratch, networkShape, postNormLayer } from "../encoder/block";
 import {
+  BASE_SIZES,
+  COMMON_HEADS,
   checkPositionsAfterPadding,
   type EncoderConfig,
   parseEncoderConfig,
@@ -34,15 +36,9 @@ export function parseXlmRobertaConfig(json: JsonConfig): EncoderConfig {
 function parseConfig(json: JsonConfig, family: string): EncoderConfig {
   const config = parseEncoderConfig(json, {
     family,
-    heads: ["none", "maskedLm", "sequenceClassification", "tokenClassification", "questionAnswering"],
+    heads: COMMON_HEADS,
     vocabSize: 50265,
-    hiddenSize: 768,
-    intermediateSize: 3072,
-    numHiddenLayers: 12,
-    numAttentionHeads: 12,
-    hiddenAct: "gelu",
-    layerNormEps: 1e-12,
-    maxPositionEmbeddings: 512,
+    ...BASE_SIZES,
     typeVocabSize: 2,
     padTokenId: 1,
   });
