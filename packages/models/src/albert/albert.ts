@@ -9,7 +9,6 @@ import type { Kernels } from "@qkv/core";
 import { type JsonConfig, MAX_WIDTH } from "../config/json-config";
 import {
   type BlockScratch,
-  layerTaps,
   networkShape,
   type PostNormLayer,
   type PostNormNames,
@@ -20,6 +19,7 @@ import { COMMON_HEADS, type EncoderConfig, parseEncoderConfig } from "../encoder
 import { embedTokens, tokenEmbeddings } from "../encoder/embeddings";
 import { denseStage, type Heads, linearStage, NO_HEADS, type Stage, tokenHeads, wordDecoder } from "../encoder/heads";
 import { type EncoderNetwork, packedPositions } from "../encoder/network";
+import { layerTaps } from "../layers";
 import type { Lookup } from "../weights/lookup";
 import type { Weights } from "../weights/weights";
 

@@ -1,7 +1,7 @@
 /** What the encoders' pages share of a pass over packed texts: its buffers, and attention of each text to itself. */
 
-import type { Activation } from "@qkv/core";
 import {
+  type Activation,
   type Address,
   type AttentionCall,
   BIDIRECTIONAL,
@@ -12,6 +12,7 @@ import {
   type PositionBias,
   type Product,
 } from "@qkv/core";
+import { attentionCall, captureProbs, layerTaps, noProbs, type ProbsRoom, product } from "../layers";
 import type { Capture } from "../taps/capture";
 import type { Weights } from "../weights/weights";
 import type { EncoderConfig } from "./config";
@@ -39,8 +40,7 @@ export interface BlockScratch {
   readonly projected: Address; // [N, D] what attention or MLP adds to x, or embeddings
   readonly intermediate: Address; // [N, F]
   readonly attention: AttentionCall;
-  /** [H, 1, S] of a captured query, with room for so many keys; made when first asked for. */
-  probs: { readonly address: Address; readonly keys: number } | null;
+  readonly probs: ProbsRoom;
 }
 
 export function createBlockScratch(kernels: Kernels, shape: BlockShape, rows: number): BlockScratch {
@@ -54,24 +54,8 @@ export function createBlockScratch(kernels: Kernels, shape: BlockShape, rows: nu
     attended: buffer(Math.max(D, E)),
     projected: buffer(Math.max(D, E)),
     intermediate: buffer(F),
-    attention: {
-      heads: H,
-      kvHeads: H,
-      headDim: D / H,
-      scale: 1 / Math.sqrt(D / H),
-      softCap: null,
-      mask: BIDIRECTIONAL,
-      bias: null,
-      // Set anew for every text:
-      q: 0,
-      keys: 0,
-      values: 0,
-      queries: 0,
-      keyCount: 0,
-      position: 0,
-      probs: null,
-    },
-    probs: null,
+    attention: attentionCall({ heads: H, kvHeads: H, headDim: D / H }, BIDIRECTIONAL),
+    probs: noProbs(),
   };
 }
 
@@ -106,33 +90,9 @@ export function attendWithinTexts(
     call.queries = T;
     call.keyCount = T;
     kernels.attention(s.attended + offset, call);
-    if (capture?.wants(probsTap)) captureProbs(kernels, s, probsTap, sequence, offset, T, capture);
+    if (capture?.wants(probsTap))
+      captureProbs(kernels, call, s.attended + offset, s.probs, probsTap, sequence, capture);
     row += T;
-  }
-}
-
-/** Attention once more, a query at a time, for its weights: a whole [H, T, S] need not fit beside the model. */
-function captureProbs(
-  kernels: Kernels,
-  s: BlockScratch,
-  tap: string,
-  sequence: number,
-  offset: number,
-  T: number,
-  capture: Capture,
-): void {
-  const { heads: H, headDim: K } = s.attention;
-  if (s.probs === null || s.probs.keys < T) {
-    const keys = Math.max(T, 2 * (s.probs?.keys ?? 256)); // twice: what it outgrows is not given back
-    s.probs = { address: kernels.arena.take(4 * H * keys, "scratch"), keys };
-  }
-  const call = { ...s.attention, queries: 1, probs: s.probs.address };
-  for (let t = 0; t < T; t++) {
-    const row = offset + 4 * t * H * K;
-    call.q = s.q + row;
-    call.position = t;
-    kernels.attention(s.attended + row, call);
-    capture.probs(tap, sequence, t, call.probs, H, T);
   }
 }
 
@@ -185,11 +145,6 @@ export function postNormWeights(w: Weights, c: EncoderConfig, names: PostNormNam
   };
 }
 
-/** A linear layer as one of several products of the same input; where its output goes is set at each pass. */
-export function product({ weight, bias }: Linear): Product {
-  return { out: 0, weight, bias };
-}
-
 /**
  * x = norm(x + attention(x)), then x = norm(x + mlp(x)) (Vaswani et al. 2017). Yields between products where `due` says
  * so: one of them may take as long as others can wait.
@@ -232,11 +187,6 @@ function addAndNorm(kernels: Kernels, s: BlockScratch, norm: LayerNorm, N: numbe
 /** x = norm(x), in place. */
 export function layerNorm(kernels: Kernels, x: Address, norm: LayerNorm, N: number): void {
   kernels.layerNorm(x, x, norm.weight, norm.bias, N, norm.width, norm.eps);
-}
-
-/** Names of a layer's taps. */
-export function layerTaps(layer: number): { readonly probsTap: string; readonly outputTap: string } {
-  return { probsTap: `layers.${layer}.attention.probs`, outputTap: `layers.${layer}.output` };
 }
 
 /**

@@ -39,7 +39,8 @@ export function createTaskHost(parts: TaskHostParts): TaskHost {
     const { maxTokens = longest, strategy = "longestFirst", stride = 0 } = cutting;
     const truncation = { maxLength: Math.min(maxTokens, longest), strategy, stride };
     const hasTypes = network.typeVocabSize > 1;
-    const encodings = named(call, () => tokenizer(call).encodeBatch(texts, { truncation }));
+    const by = cutting.tokenizer ?? tokenizer(call);
+    const encodings = named(call, () => by.encodeBatch(texts, { truncation }));
     return encodings.map((encoding) => ({
       encoding,
       ids: encoding.ids,

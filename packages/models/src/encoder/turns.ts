@@ -1,5 +1,7 @@
 /** One pass at a time: calls that run at once take turns, so that their buffers are those of one. */
 
+import { abortable } from "../abort";
+
 export class Turns {
   #last: Promise<void> = Promise.resolve();
 
@@ -17,26 +19,11 @@ export class Turns {
       done = resolve;
     });
     try {
-      await abortable(before, signal);
+      await abortable(() => before, signal);
     } catch (error) {
       void before.then(done);
       throw error;
     }
     return done;
-  }
-}
-
-/** A promise that never fails, or the signal's reason as soon as there is one. */
-async function abortable(promise: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
-  if (signal === undefined) return promise;
-  let abort: () => void = () => {};
-  const aborted = new Promise<never>((_, reject) => {
-    abort = () => reject(signal.reason);
-    signal.addEventListener("abort", abort, { once: true });
-  });
-  try {
-    await Promise.race([promise, aborted]);
-  } finally {
-    signal.removeEventListener("abort", abort);
   }
 }

@@ -1,5 +1,6 @@
 /** A source that keeps its word: what the format readers use, so that none of them has to distrust `read`. */
 
+import { abortable } from "../abort";
 import { ModelFileError } from "../errors";
 import { pathProblem } from "./path";
 import type { FileSource } from "./source";
@@ -123,18 +124,6 @@ export class CheckedSource {
     if (size === null || (Number.isSafeInteger(size) && (size as number) >= 0)) return size as number | null;
     throw new TypeError(`size("${path}") must give a number of bytes or null, not ${kind(size)}`);
   }
-}
-
-/** A promise that an abort rejects at once, whether or not the work behind it ever ends. */
-async function abortable<T>(start: () => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return start();
-  signal.throwIfAborted();
-  return new Promise<T>((resolve, reject) => {
-    const abort = () => reject(signal.reason);
-    signal.addEventListener("abort", abort, { once: true });
-    const settled = () => signal.removeEventListener("abort", abort);
-    start().then(resolve, reject).finally(settled);
-  });
 }
 
 /** Text of UTF-8 bytes, every character kept. Throws ModelFileError, saying that `what` is not UTF-8. */

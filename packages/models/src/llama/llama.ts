@@ -29,6 +29,7 @@ import { type JsonConfig, MAX_HEAD_DIM, MAX_LAYERS, MAX_WIDTH } from "../config/
 import { parseRope } from "../config/rope";
 import type { DecoderNetwork } from "../decoder/network";
 import { CHUNK_ROWS, type Segment } from "../decoder/segments";
+import { attentionCall, captureProbs, layerTaps, noProbs, type ProbsRoom, product } from "../layers";
 import type { Capture } from "../taps/capture";
 import type { Weights } from "../weights/weights";
 
@@ -128,14 +129,8 @@ function layerWeights(w: Weights, c: LlamaConfig, layer: number): LlamaLayer {
       product(mlp.linear("up_proj", F, D, { bias: c.mlpBias })),
     ],
     down: mlp.linear("down_proj", D, F, { bias: c.mlpBias }),
-    probsTap: `layers.${layer}.attention.probs`,
-    outputTap: `layers.${layer}.output`,
+    ...layerTaps(layer),
   };
-}
-
-/** A linear layer as one of several products of the same input; where its output goes is set at each pass. */
-function product({ weight, bias }: Linear): Product {
-  return { out: 0, weight, bias };
 }
 
 function modelWeights(root: Weights, c: LlamaConfig): LlamaWeights {
@@ -169,8 +164,7 @@ interface LlamaScratch {
   readonly sin: Address; // [N, R/2]
   readonly logits: Address; // [V]
   readonly attention: AttentionCall;
-  /** [H, 1, S] of a captured query, with room for so many keys; made when first asked for. */
-  probs: { readonly address: Address; readonly keys: number } | null;
+  readonly probs: ProbsRoom;
 }
 
 // ---- The model
@@ -223,24 +217,8 @@ export class Llama implements DecoderNetwork<LlamaScratch> {
       cos: rows(rope.rotaryDim / 2),
       sin: rows(rope.rotaryDim / 2),
       logits: this.arena.allocate(4 * this.config.vocabSize, "scratch"),
-      attention: {
-        heads: H,
-        kvHeads: numKeyValueHeads,
-        headDim: K,
-        scale: 1 / Math.sqrt(K),
-        softCap: null,
-        mask: CAUSAL,
-        bias: null,
-        // Set anew for every segment:
-        q: 0,
-        keys: 0,
-        values: 0,
-        queries: 0,
-        keyCount: 0,
-        position: 0,
-        probs: null,
-      },
-      probs: null,
+      attention: attentionCall({ heads: H, kvHeads: numKeyValueHeads, headDim: K }, CAUSAL),
+      probs: noProbs(),
     };
   }
 
@@ -326,8 +304,9 @@ export class Llama implements DecoderNetwork<LlamaScratch> {
       call.queries = T;
       call.keyCount = position + T;
       call.position = position;
-      k.attention(s.attended + 4 * row * H * K, call);
-      if (capture?.wants(layer.probsTap)) this.#captureProbs(layer.probsTap, s, row, sequence, T, capture);
+      const attended = s.attended + 4 * row * H * K;
+      k.attention(attended, call);
+      if (capture?.wants(layer.probsTap)) captureProbs(k, call, attended, s.probs, layer.probsTap, sequence, capture);
       row += T;
     }
     k.matmul(s.projected, s.attended, layer.o.weight, layer.o.bias, row);
@@ -365,21 +344,4 @@ export class Llama implements DecoderNetwork<LlamaScratch> {
     return this.#fixedFrequencies;
   }
   #fixedFrequencies: RopeFrequencies | null = null;
-
-  /** Attention once more, a query at a time, for its weights: a whole [H, T, S] need not fit beside the model. */
-  #captureProbs(tap: string, s: LlamaScratch, firstRow: number, sequence: number, T: number, capture: Capture): void {
-    const { numAttentionHeads: H, headDim: K } = this.config;
-    const { keyCount, position, q } = s.attention;
-    if (s.probs === null || s.probs.keys < keyCount) {
-      const keys = Math.max(keyCount, 2 * (s.probs?.keys ?? 256)); // twice: what it outgrows is not given back
-      s.probs = { address: this.arena.take(4 * H * keys, "scratch"), keys };
-    }
-    const call = { ...s.attention, queries: 1, probs: s.probs.address };
-    for (let t = 0; t < T; t++) {
-      call.q = q + 4 * t * H * K;
-      call.position = position + t;
-      this.#kernels.attention(s.attended + 4 * (firstRow + t) * H * K, call);
-      capture.probs(tap, sequence, position + t, call.probs, H, keyCount);
-    }
-  }
 }

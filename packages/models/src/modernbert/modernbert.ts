@@ -22,18 +22,11 @@ import { ACTIVATION_NAMES } from "../config/activation";
 import { type JsonConfig, MAX_LAYERS, MAX_WIDTH } from "../config/json-config";
 import { parseLabels } from "../config/labels";
 import { parseRope } from "../config/rope";
-import {
-  type AttentionRules,
-  attendWithinTexts,
-  type BlockScratch,
-  layerTaps,
-  networkShape,
-  product,
-  SEE_ALL,
-} from "../encoder/block";
+import { type AttentionRules, attendWithinTexts, type BlockScratch, networkShape, SEE_ALL } from "../encoder/block";
 import { COMMON_HEADS, checkHeads, type EncoderConfig, parseHead } from "../encoder/config";
 import { type Head, type Heads, linearStage, NO_HEADS, type Stage, wordDecoder } from "../encoder/heads";
 import { type EncoderNetwork, packedIds, packedPositions } from "../encoder/network";
+import { layerTaps, product } from "../layers";
 import type { Lookup } from "../weights/lookup";
 import type { Weights } from "../weights/weights";
 

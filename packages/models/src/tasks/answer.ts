@@ -1,10 +1,9 @@
 /** Answers to questions, as spans of a context (SQuAD; Devlin et al. 2019, sections 4.2 and 4.3). */
 
 import { checkInteger, checkOptions } from "@qkv/core";
-import { Pacer } from "../pace";
 import { answersOfWindow, type WindowAnswers } from "./answer-spans";
 import { kindOf, type TaskHost, type TaskOptions, type TokenizedText } from "./host";
-import { checkFlag, checkHead, checkOptionsOf, checkTopK, encodeParts } from "./inputs";
+import { checkFlag, checkHead, checkOptionsOf, checkTopK, encodeParts, paced } from "./inputs";
 import { windowsOf } from "./windows";
 
 /** A question, and the text that its answer is looked for in. */
@@ -103,13 +102,9 @@ export async function answer(
     checkQuestion(`${call}: questions[${i}]`, each),
   );
 
-  const pacer = new Pacer();
-  const parts: TokenizedText[][] = [];
-  for (const [i, question] of questions.entries()) {
-    options.signal?.throwIfAborted();
-    parts.push(questionWindows(host, call, i, question, windowTokens, options.stride));
-    if (pacer.due()) await pacer.rest();
-  }
+  const parts = await paced(questions, options.signal, (question, i) =>
+    questionWindows(host, call, i, question, windowTokens, options.stride),
+  );
   const found = parts.map((): WindowAnswers[] => []);
   const rules = { count: alignToWords ? candidates(topK) : topK, maxTokens: maxAnswerTokens, alignToWords };
   await encodeParts(

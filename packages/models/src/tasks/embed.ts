@@ -1,6 +1,6 @@
 /** Embeddings of texts, as sentence-transformers' `encode` computes them. */
 
-import { checkInteger, checkOptions } from "@qkv/core";
+import { checkInteger } from "@qkv/core";
 import { pool } from "../embeddings/pooling";
 import {
   type CalibrationRanges,
@@ -11,7 +11,8 @@ import {
 import { applyModule, outputWidth, unitLength } from "../embeddings/sentence-modules";
 import { type EmbeddingModule, POOLINGS, type Pooling } from "../embeddings/sentence-settings";
 import type { SimilarityMetric } from "../embeddings/similarity";
-import { checkTaskOptions, checkTexts, kindOf, TASK_OPTIONS, type TaskHost, type TaskOptions } from "./host";
+import { checkTexts, kindOf, type TaskHost, type TaskOptions } from "./host";
+import { checkFlag, checkOptionsOf } from "./inputs";
 import { tokenizeSentences, tokenLimit } from "./sentence-texts";
 
 const PRECISIONS: readonly (EmbeddingPrecision | "f32")[] = ["f32", "int8", "uint8", "binary", "ubinary"];
@@ -60,7 +61,7 @@ export interface EmbeddingInfo {
   readonly similarity: SimilarityMetric;
 }
 
-const OPTIONS: readonly (keyof EmbedOptions)[] = [
+const OPTIONS: readonly (keyof EmbedOptions & string)[] = [
   "pooling",
   "normalize",
   "prompt",
@@ -69,7 +70,6 @@ const OPTIONS: readonly (keyof EmbedOptions)[] = [
   "dimensions",
   "precision",
   "ranges",
-  ...TASK_OPTIONS,
 ];
 
 /** See `Encoder.embed`. */
@@ -78,9 +78,8 @@ export async function embed<P extends EmbeddingPrecision | "f32" = "f32">(
   texts: string | readonly string[],
   options: EmbedOptions<P> = {},
 ): Promise<Embedding<P> | Embedding<P>[]> {
-  checkOptions("embed", options, OPTIONS);
+  checkOptionsOf("embed", options, OPTIONS);
   const given = checkTexts("embed", texts);
-  checkTaskOptions(options);
   host.tokenizer("embed");
   if (host.sentence.problem !== null)
     throw new Error(`embed: this model gives no embeddings: ${host.sentence.problem}`);
@@ -120,9 +119,7 @@ interface Plan {
 function planOf(host: TaskHost, options: EmbedOptions<EmbeddingPrecision | "f32">): Plan {
   const { sentence } = host;
   const { normalize, dimensions, maxTokens } = options;
-  if (normalize !== undefined && typeof normalize !== "boolean") {
-    throw new TypeError(`normalize: expected true or false, got ${kindOf(normalize)}`);
-  }
+  if (normalize !== undefined) checkFlag("normalize", normalize);
   const pooling = options.pooling === undefined ? sentence.pooling : poolingsOf(options.pooling);
   const modules = normalize === false ? withoutLastNormalize(sentence.modules) : sentence.modules;
   const whole = embeddingWidth(host.hiddenSize, pooling, modules);

@@ -4,7 +4,7 @@ import type { Tokenizer } from "@qkv/tokenize";
 import type { EncoderOutput } from "../encoder/pass";
 import { Pacer } from "../pace";
 import { checkTexts, kindOf, type TaskHost, type TaskOptions, type TokenizedText } from "./host";
-import { checkHead, checkOptionsOf, checkTopK } from "./inputs";
+import { checkHead, checkOptionsOf, checkTopK, paced } from "./inputs";
 import { largest, softmax } from "./scores";
 
 /** What the mask is called: in BERT's family, and in RoBERTa's. No file of ours names it otherwise. */
@@ -51,13 +51,10 @@ export async function fillMask(
   const targetIds = targets === undefined ? null : checkTargets(tokenizer, targets);
   const topK = options.topK ?? targetIds?.length ?? DEFAULT_TOP_K;
 
+  const inputs = await paced(texts, options.signal, (text, i) =>
+    maskedText(host, tokenizer, maskId, `${call}: texts[${i}]`, text),
+  );
   const pacer = new Pacer();
-  const inputs: (TokenizedText & { headRows: number[] })[] = [];
-  for (const [i, text] of texts.entries()) {
-    options.signal?.throwIfAborted();
-    inputs.push(maskedText(host, tokenizer, maskId, `${call}: texts[${i}]`, text));
-    if (pacer.due()) await pacer.rest();
-  }
   const results: MaskFilling[][][] = [];
   let done = 0;
   for (const group of groupsOf(inputs.map(({ headRows }) => headRows.length * host.config.vocabSize))) {

@@ -39,6 +39,8 @@ export interface Cutting {
   readonly strategy?: TruncationStrategy;
   /** Tokens that the windows in `encoding.overflowing` share with the one before. */
   readonly stride?: number;
+  /** In place of the model's own. */
+  readonly tokenizer?: Tokenizer;
 }
 
 /** A text as the model takes it. */

@@ -16,9 +16,6 @@ import {
   type TokenizedText,
 } from "./host";
 
-/** Texts that are tokenized before others may run. */
-const TEXTS_AT_ONCE = 8;
-
 /** What a head is for, and the end of the name of transformers' classes that have it. */
 const HEADS: Readonly<Partial<Record<HeadName, readonly [what: string, className: string]>>> = {
   maskedLm: ["a masked language model's head", "ForMaskedLM"],
@@ -68,22 +65,31 @@ export function checkPair(name: string, given: unknown): readonly [string, strin
   return given as unknown as readonly [string, string];
 }
 
-/** Ids of all texts, a few at a time. @throws the signal's reason */
-export async function tokenizeAll(
+/** Makes something of each item, in order; others may run in between. @throws the signal's reason */
+export async function paced<T, R>(
+  items: readonly T[],
+  signal: AbortSignal | undefined,
+  make: (item: T, index: number) => R,
+): Promise<R[]> {
+  const made: R[] = [];
+  const pacer = new Pacer();
+  for (const [i, item] of items.entries()) {
+    signal?.throwIfAborted();
+    made.push(make(item, i));
+    if (pacer.due()) await pacer.rest();
+  }
+  return made;
+}
+
+/** Ids of all texts. @throws the signal's reason */
+export function tokenizeAll(
   host: TaskHost,
   call: string,
   texts: readonly TextOrPair[],
   { signal }: TaskOptions,
   cutting: Cutting = {},
 ): Promise<TokenizedText[]> {
-  const made: TokenizedText[] = [];
-  const pacer = new Pacer();
-  for (let at = 0; at < texts.length; at += TEXTS_AT_ONCE) {
-    signal?.throwIfAborted();
-    made.push(...host.tokenize(call, texts.slice(at, at + TEXTS_AT_ONCE), cutting));
-    if (pacer.due()) await pacer.rest();
-  }
-  return made;
+  return paced(texts, signal, (text) => host.tokenize(call, [text], cutting)[0]);
 }
 
 /**

@@ -3,11 +3,8 @@
 import { checkInteger } from "@qkv/core";
 import { Tokenizer } from "@qkv/tokenize";
 import type { EncoderInput } from "../encoder/pass";
-import { Pacer } from "../pace";
 import type { TaskHost, TextOrPair } from "./host";
-
-/** Texts that are tokenised between two looks at the clock. */
-const TEXTS_AT_ONCE = 16;
+import { paced } from "./inputs";
 
 /**
  * Most tokens of a text: what the caller wants, else what sentence-transformers' files say, else the tokenizer's; never
@@ -27,40 +24,20 @@ export function tokenLimit(host: TaskHost, wanted: number | undefined): number {
  * @param call for messages
  * @throws the signal's reason; RangeError for a length that has no room for special tokens
  */
-export async function tokenizeSentences(
+export function tokenizeSentences(
   host: TaskHost,
   call: string,
   texts: readonly TextOrPair[],
   maxTokens: number,
   signal: AbortSignal | undefined,
 ): Promise<EncoderInput[]> {
-  const tokenize = host.sentence.lowerCase ? inLowerCase(host, call, maxTokens) : inItsCase(host, call, maxTokens);
-  const pacer = new Pacer();
-  const inputs: EncoderInput[] = [];
-  for (let at = 0; at < texts.length; at += TEXTS_AT_ONCE) {
-    signal?.throwIfAborted();
-    // Ids alone: encodings of a hundred thousand texts would be heavy.
-    for (const { ids, typeIds } of tokenize(texts.slice(at, at + TEXTS_AT_ONCE))) inputs.push({ ids, typeIds });
-    if (pacer.due()) await pacer.rest();
-  }
-  return inputs;
-}
-
-type Tokenize = (texts: readonly TextOrPair[]) => EncoderInput[];
-
-function inItsCase(host: TaskHost, call: string, maxTokens: number): Tokenize {
-  return (texts) => host.tokenize(call, texts, { maxTokens });
-}
-
-/** By a tokenizer that lowers the case of what is no special token: lowering the text itself would spoil "[MASK]". */
-function inLowerCase(host: TaskHost, call: string, maxTokens: number): Tokenize {
-  const tokenizer = lowerCased(host.tokenizer(call));
-  const truncation = { maxLength: Math.min(maxTokens, host.maxTokens), strategy: "longestFirst" } as const;
-  const hasTypes = host.config.typeVocabSize > 1;
-  return (texts) =>
-    tokenizer
-      .encodeBatch(texts, { truncation })
-      .map(({ ids, typeIds }) => ({ ids, typeIds: hasTypes ? typeIds : null }));
+  // Lowering the text itself would spoil "[MASK]": the tokenizer lowers what is no special token.
+  const lowering = host.sentence.lowerCase ? { tokenizer: lowerCased(host.tokenizer(call)) } : {};
+  // Ids alone: encodings of a hundred thousand texts would be heavy.
+  return paced(texts, signal, (text) => {
+    const [{ ids, typeIds }] = host.tokenize(call, [text], { maxTokens, ...lowering });
+    return { ids, typeIds };
+  });
 }
 
 /** Made once for each tokenizer. */
