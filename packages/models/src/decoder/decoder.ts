@@ -8,6 +8,7 @@ import type { ApplyChatTemplateOptions, ChatTemplates } from "../chat/templates"
 import { Generation, type GenerationLane, generateTokens } from "../generate/generate";
 import { type GenerateOptions, planGeneration } from "../generate/options";
 import { crossEntropy } from "../generate/sampling";
+import { checkedIds } from "../ids";
 import type { KernelReport, ModelKernels } from "../kernels";
 import type { ModelConfig } from "../registry";
 import { selectTaps, type Tensor } from "../taps/capture";
@@ -253,9 +254,6 @@ export class Decoder {
 
   #run(sequences: readonly (readonly number[])[], options: RunOptions, cache?: KvCache): RunResult[] {
     const { capture: patterns = [], logitsToKeep = Number.POSITIVE_INFINITY } = options;
-    if (!Array.isArray(patterns) || !patterns.every((pattern) => typeof pattern === "string")) {
-      throw new TypeError(`capture: expected an array of tap names, got ${String(patterns)}`);
-    }
     if (logitsToKeep !== Number.POSITIVE_INFINITY) checkInteger("logitsToKeep", logitsToKeep, 0);
     const capture = selectTaps(patterns, this.taps);
     const V = this.vocabSize;
@@ -356,20 +354,16 @@ export class Decoder {
 
   /** A copy of the ids, which the caller may change, with every one of them in the vocabulary. */
   #checkedIds(name: string, given: ArrayLike<number>, cache?: KvCache): number[] {
-    if (typeof given !== "object" || given === null || !Number.isSafeInteger(given.length)) {
-      throw new TypeError(`${name}: expected an array of token ids, got ${String(given)}`);
-    }
-    const length = given.length;
-    if (length === 0) throw new RangeError(`${name}: expected at least one token, got none`);
-    const past = cache?.length ?? 0;
-    const room = cache?.capacity ?? this.contextLength;
-    if (past + length > room) {
+    return checkedIds(name, given, this.vocabSize, (length) => {
+      if (length === 0) throw new RangeError(`${name}: expected at least one token, got none`);
+      const past = cache?.length ?? 0;
+      const room = cache?.capacity ?? this.contextLength;
+      if (past + length <= room) return;
       const after = past > 0 ? ` after ${past} in the cache` : "";
       throw new RangeError(
         `${name}: ${length} tokens${after} do not fit the context of ${room}; load with a larger contextLength`,
       );
-    }
-    return Array.from(given, (id, i) => checkInteger(`${name}[${i}]`, id, 0, this.vocabSize - 1));
+    });
   }
 
   #alive(): void {

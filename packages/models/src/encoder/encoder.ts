@@ -1,9 +1,10 @@
 /** An encoder, loaded: passes over ids, captures, and the tasks that its heads were trained for. */
 
-import { checkInteger, checkOptions } from "@qkv/core";
+import { checkOptions } from "@qkv/core";
 import type { Tokenizer } from "@qkv/tokenize";
 import type { EmbeddingPrecision } from "../embeddings/quantize";
 import type { SentenceSettings } from "../embeddings/sentence-settings";
+import { checkedIds } from "../ids";
 import type { KernelReport, ModelKernels } from "../kernels";
 import { Capture, selectTaps, type Tensor } from "../taps/capture";
 import { type AnswerOptions, type AnswerResult, answer, type QuestionInContext } from "../tasks/answer";
@@ -418,9 +419,6 @@ export class Encoder {
     inputs: readonly EncoderInput[],
     { outputs = this.outputs, capture: patterns = [] }: EncoderRunOptions & { readonly capture?: readonly string[] },
   ): EncoderResult[] {
-    if (!Array.isArray(patterns) || !patterns.every((pattern) => typeof pattern === "string")) {
-      throw new TypeError(`capture: expected an array of tap names, got ${String(patterns)}`);
-    }
     if (!Array.isArray(outputs)) throw new TypeError(`outputs: expected an array of names, got ${String(outputs)}`);
     for (const name of outputs) {
       if (this.outputs.includes(name)) continue;
@@ -461,29 +459,22 @@ export class Encoder {
 
   /** A copy of the ids, which the caller may change, with every one of them in the vocabulary. */
   #input(name: string, given: ArrayLike<number>, types: ArrayLike<number> | null): EncoderInput {
-    const ids = checkedIds(name, given, this.vocabSize);
-    if (ids.length === 0) throw new RangeError(`${name}: expected at least one token, got none`);
-    if (ids.length > this.contextLength) {
-      throw new RangeError(`${name}: ${ids.length} tokens do not fit the ${this.contextLength} that this model takes`);
-    }
+    const ids = checkedIds(name, given, this.vocabSize, (length) => {
+      if (length === 0) throw new RangeError(`${name}: expected at least one token, got none`);
+      if (length <= this.contextLength) return;
+      throw new RangeError(`${name}: ${length} tokens do not fit the ${this.contextLength} that this model takes`);
+    });
     if (types === null) return { ids, typeIds: null };
     const kinds = this.#network.typeVocabSize;
     if (kinds === 0) throw new RangeError(`tokenTypeIds: ${this.architecture} has no token types`);
-    const typeIds = checkedIds("tokenTypeIds", types, kinds);
-    if (typeIds.length !== ids.length) {
-      throw new RangeError(`tokenTypeIds: expected ${ids.length}, one for each id, got ${typeIds.length}`);
-    }
+    const typeIds = checkedIds("tokenTypeIds", types, kinds, (length) => {
+      if (length === ids.length) return;
+      throw new RangeError(`tokenTypeIds: expected ${ids.length}, one for each id, got ${length}`);
+    });
     return { ids, typeIds };
   }
 
   #alive(): void {
     if (this.#network.arena.disposed) throw new Error("this model was disposed");
   }
-}
-
-function checkedIds(name: string, given: ArrayLike<number>, below: number): number[] {
-  if (typeof given !== "object" || given === null || !Number.isSafeInteger(given.length)) {
-    throw new TypeError(`${name}: expected an array of token ids, got ${String(given)}`);
-  }
-  return Array.from(given, (id, i) => checkInteger(`${name}[${i}]`, id, 0, below - 1));
 }

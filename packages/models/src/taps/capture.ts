@@ -15,9 +15,12 @@ export interface Tensor {
 /**
  * The names that patterns select. `*` stands for one or more characters: "layers.*.output" selects every layer's.
  *
- * @throws RangeError for a pattern that selects nothing
+ * @throws RangeError for a pattern that selects nothing; TypeError for what is no array of names
  */
 export function selectTaps(patterns: readonly string[], names: readonly string[]): ReadonlySet<string> {
+  if (!Array.isArray(patterns) || !patterns.every((pattern) => typeof pattern === "string")) {
+    throw new TypeError(`capture: expected an array of tap names, got ${String(patterns)}`);
+  }
   const selected = new Set<string>();
   for (const pattern of patterns) {
     if (pattern.length > MAX_PATTERN)
