@@ -149,7 +149,7 @@ function attention(where: string, shape: AttentionShape): KernelCase {
       const out = arena.allocate(4 * T * H * K, "results");
       const call: AttentionCall = {
         ...{ q, keys, values, queries: T, keyCount: S, heads: H, kvHeads: G, headDim: K, position: S - T },
-        ...{ scale: 1 / Math.sqrt(K), softCap: null, mask: CAUSAL, bias: null, probs: null },
+        ...{ scale: 1 / Math.sqrt(K), softCap: null, mask: CAUSAL, bias: null, probs: null, keyRows: null },
       };
       return () => kernels.attention(out, call);
     },

@@ -6,6 +6,7 @@
 import { Arena, memory64Available, ReferenceKernels, setLeastSharedWork, type WasmKernels } from "@qkv/core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { OP_TABLE } from "../op-table";
+import { KEY_ROW_CASES } from "../ops/attention";
 import type { Arrays, OpCase } from "../ops/case";
 import { allowed, worst } from "../ops/compare";
 import { FORMS, wasmKernels } from "./implementations";
@@ -28,7 +29,9 @@ function bits(arrays: Arrays): Record<string, Uint32Array> {
   );
 }
 
-describe.each(Object.entries(OP_TABLE))("%s", (_op, cases) => {
+const TABLE = { ...OP_TABLE, "attention, keys by row": KEY_ROW_CASES };
+
+describe.each(Object.entries(TABLE))("%s", (_op, cases) => {
   let kernels: WasmKernels;
   let others: Record<string, WasmKernels>;
   beforeAll(async () => {

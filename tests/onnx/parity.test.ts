@@ -3,6 +3,7 @@
 import { Arena, type Kernels, ReferenceKernels } from "@qkv/core";
 import { describe, expect, test } from "vitest";
 import { OP_TABLE } from "../op-table";
+import { KEY_ROW_CASES } from "../ops/attention";
 import type { Arrays, OpCase } from "../ops/case";
 import { allowed, allowedRounded, worst } from "../ops/compare";
 import { Graph } from "./graph";
@@ -45,7 +46,13 @@ test("the table has every op of Kernels", () => {
   expect(Object.keys(OP_TABLE).sort()).toEqual(methods.sort());
 });
 
-describe.each(Object.entries(OP_TABLE))("%s", (op, cases) => {
+const TABLES: readonly [title: string, op: string, cases: readonly OpCase[]][] = [
+  ...Object.entries(OP_TABLE).map(([op, cases]): [string, string, readonly OpCase[]] => [op, op, cases]),
+  // The function on arrays and onnxruntime are given keys and values in order.
+  ["attention, keys by row", "attention", KEY_ROW_CASES],
+];
+
+describe.each(TABLES)("%s", (_, op, cases) => {
   const kernels = new ReferenceKernels(new Arena());
 
   test("cases have names of their own", () => {

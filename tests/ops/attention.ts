@@ -17,6 +17,40 @@ interface AttentionOptions {
   readonly onnxMask?: "tensor" | "is_causal";
   /** Deviation of the queries: large ones make softmax choose. */
   readonly spread?: number;
+  /** Where keys and values lie; in order if left out. */
+  readonly keyRows?: KeyOrder;
+}
+
+/** `fan`: prompts that beams share, then at each position a row for each of BEAMS, of which this beam's path takes one. */
+export type KeyOrder = "reversed" | "permuted" | "repeated" | "fan";
+
+const BEAMS = 4;
+
+/** The row of each of S keys. */
+export function keyRowsOf(order: KeyOrder, S: number): Int32Array {
+  const random = new Random(S);
+  const prompt = S >> 1;
+  const shuffled = Int32Array.from({ length: S + 3 }, (_, row) => row);
+  for (let i = shuffled.length - 1; i > 0; i--) {
+    const j = random.integer(i + 1);
+    [shuffled[i], shuffled[j]] = [shuffled[j], shuffled[i]];
+  }
+  const rowOf: Record<KeyOrder, (s: number) => number> = {
+    reversed: (s) => S - 1 - s,
+    permuted: (s) => shuffled[s],
+    repeated: (s) => (5 * s) % (S - (S >> 1)),
+    fan: (s) => (s < prompt ? s : prompt + BEAMS * (s - prompt) + random.integer(BEAMS)),
+  };
+  return Int32Array.from({ length: S }, (_, s) => rowOf[order](s));
+}
+
+/** A copy of rows [rows, width] in the order of the keys. */
+export function gather(x: Float32Array, keyRows: Int32Array, width: number): Float32Array {
+  const out = new Float32Array(keyRows.length * width);
+  keyRows.forEach((row, s) => {
+    out.set(x.subarray(row * width, (row + 1) * width), s * width);
+  });
+  return out;
 }
 
 /** Whether a query at position p sees key s, each rule by its own words. */
@@ -43,6 +77,12 @@ export function attentionCase(
   const name = [shapeName(shape), ...Object.entries(options).map(([key, value]) => `${key} ${text(value)}`)].join(", ");
   // Distances from the last query to the first key, -(position + T - 1), to the first query and last key, S - 1 - position
   const relative = { origin: position + T, length: S + position + T + 2 };
+  const keyRows = options.keyRows === undefined ? null : keyRowsOf(options.keyRows, S);
+  const rows = keyRows === null ? S : Math.max(0, ...keyRows) + 1;
+
+  /** The inputs with keys and values in order: what every other implementation is given. */
+  const inOrder = (inputs: Arrays): Arrays =>
+    keyRows === null ? inputs : { ...inputs, k: gather(inputs.k, keyRows, G * K), v: gather(inputs.v, keyRows, G * K) };
 
   /** The bias of each score, [H, T, S]. */
   const expand = (inputs: Arrays): ((h: number, t: number, s: number) => number) => {
@@ -60,9 +100,14 @@ export function attentionCase(
       const random = new Random(seedOf(name));
       const inputs = {
         q: random.normal(T * H * K, spread),
-        k: random.normal(S * G * K),
-        v: random.normal(S * G * K),
+        k: random.normal(rows * G * K),
+        v: random.normal(rows * G * K),
       };
+      // What no key lies in must not be read.
+      const used = new Set(keyRows);
+      for (let row = 0; keyRows !== null && row < rows; row++) {
+        if (!used.has(row)) for (const x of [inputs.k, inputs.v]) x.fill(Number.NaN, row * G * K, (row + 1) * G * K);
+      }
       if (bias === undefined) return inputs;
       return {
         ...inputs,
@@ -80,6 +125,8 @@ export function attentionCase(
           address: place(arena, inputs.bias),
           ...relative,
         };
+      const table = keyRows === null ? null : arena.allocate(keyRows.byteLength, "inputs");
+      if (table !== null && keyRows !== null) arena.i32(table, S).set(keyRows);
       const { at, read } = results(arena, { out: T * H * K, probs: H * T * S });
       const call = {
         ...{
@@ -99,11 +146,13 @@ export function attentionCase(
           mask: attentionMask(mask),
           bias: positionBias,
           probs: at.probs,
+          keyRows: table,
         },
       };
       return { run: () => kernels.attention(at.out, call), results: read };
     },
-    functional(inputs) {
+    functional(given) {
+      const inputs = inOrder(given);
       const probs = new Float32Array(H * T * S);
       const out = attention(inputs.q, inputs.k, inputs.v, {
         ...{ heads: H, kvHeads: G, headDim: K, mask, position, scale, probs },
@@ -120,12 +169,15 @@ export function attentionCase(
         ? "onnxruntime's Attention refuses empty queries and keys"
         : (g, inputs) => {
             const native = onnxMask === "is_causal" ? position : null;
-            return onnxAttention(g, inputs, { ...shape, scale, softCap: softCap ?? 0, past: native }, (h, t, s) =>
-              sees(mask, position + t, s) ? expand(inputs)(h, t, s) : Number.NEGATIVE_INFINITY,
+            return onnxAttention(
+              g,
+              inOrder(inputs),
+              { ...shape, scale, softCap: softCap ?? 0, past: native },
+              (h, t, s) => (sees(mask, position + t, s) ? expand(inputs)(h, t, s) : Number.NEGATIVE_INFINITY),
             );
           },
     exact: (inputs) =>
-      exactAttention(inputs, shape, {
+      exactAttention(inOrder(inputs), shape, {
         visible: (t, s) => sees(mask, position + t, s),
         bias: expand(inputs),
         scale,
@@ -281,4 +333,26 @@ export const ATTENTION_CASES: readonly OpCase[] = [
   attentionCase({ T: 6, S: 4, H: 3, G: 3, K: 8 }, { bias: "relative", position: 0 }),
   attentionCase({ T: 5, S: 9, H: 2, G: 1, K: 8 }, { spread: 100 }),
   attentionCase({ T: 5, S: 9, H: 2, G: 1, K: 8 }, { spread: 1e-30 }),
+];
+
+/**
+ * Keys and values whose rows a table names. Beside the op table, whose cases the committed fingerprint hashes: the bits
+ * of these are those of keys in order.
+ */
+export const KEY_ROW_CASES: readonly OpCase[] = [
+  attentionCase({ T: 1, S: 0, H: 2, G: 1, K: 4 }, { keyRows: "reversed" }),
+  attentionCase({ T: 1, S: 1, H: 2, G: 2, K: 8 }, { keyRows: "permuted" }),
+  attentionCase({ T: 3, S: 1, H: 2, G: 1, K: 5 }, { keyRows: "permuted", position: 0 }),
+  attentionCase({ T: 1, S: 9, H: 4, G: 4, K: 8 }, { keyRows: "reversed", mask: CAUSAL }),
+  attentionCase({ T: 1, S: 9, H: 3, G: 3, K: 7 }, { keyRows: "permuted" }), // a step that packs
+  attentionCase({ T: 1, S: 21, H: 6, G: 2, K: 16 }, { keyRows: "repeated", mask: { causal: true, window: 6 } }),
+  attentionCase({ T: 1, S: 21, H: 10, G: 1, K: 16 }, { keyRows: "fan" }),
+  attentionCase({ T: 1, S: 37, H: 6, G: 6, K: 64 }, { keyRows: "fan", bias: "relative", scale: 1, mask: CAUSAL }),
+  attentionCase({ T: 1, S: 300, H: 6, G: 6, K: 64 }, { keyRows: "permuted" }),
+  attentionCase({ T: 2, S: 70, H: 4, G: 4, K: 16 }, { keyRows: "fan", mask: { causal: true, firstKey: 3 } }),
+  attentionCase({ T: 3, S: 40, H: 2, G: 2, K: 8 }, { keyRows: "reversed", mask: CAUSAL }),
+  attentionCase({ T: 5, S: 7, H: 4, G: 2, K: 8 }, { keyRows: "reversed", bias: "full", softCap: 2, mask: CAUSAL }),
+  attentionCase({ T: 5, S: 12, H: 4, G: 2, K: 8 }, { keyRows: "repeated", bias: "relative", scale: 1 }),
+  attentionCase({ T: 33, S: 65, H: 3, G: 1, K: 17 }, { keyRows: "permuted", mask: CAUSAL }),
+  attentionCase({ T: 9, S: 40, H: 2, G: 2, K: 12 }, { keyRows: "fan", mask: { window: { left: 5, right: 2 } } }),
 ];

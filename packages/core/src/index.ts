@@ -3,7 +3,7 @@
 export { checkInteger, checkOptions } from "./check";
 export { type Block, blockSizes, bytesFor, type Dtype, decode, isDtype, isQuantized, rowBytes } from "./dtypes/dtype";
 export { QUANTIZED_BLOCK, quantizeQ4_1, quantizeQ8_0 } from "./dtypes/quantize";
-export { exp, log } from "./elementary";
+export { exp, log, pow } from "./elementary";
 export {
   type AttentionOptions,
   attention,

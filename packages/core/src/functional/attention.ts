@@ -89,6 +89,7 @@ export function attention(q: Float32Array, k: Float32Array, v: Float32Array, opt
     q,
     keys: k,
     values: v,
+    keyRows: null,
     heads,
     kvHeads,
     headDim,

@@ -16,15 +16,22 @@ export type PositionBias =
  * Scaled dot-product attention of T queries over S keys that lie in a cache.
  *
  * One call serves self- and cross-attention, and MHA (G = H), GQA and MQA (G = 1): query head h reads key/value head
- * floor(h G / H). Rows of keys and values are adjacent.
+ * floor(h G / H). Rows of keys and values are adjacent, and lie in the order of the keys unless `keyRows` says otherwise.
  */
 export interface AttentionCall {
   /** [T, H, K] */
   q: Address;
-  /** [S, G, K] */
+  /** [S, G, K]; with `keyRows`, [rows, G, K] */
   keys: Address;
-  /** [S, G, K] */
+  /** As `keys`. */
   values: Address;
+  /**
+   * int32 [S]: the row that each key and value lies in, counted from `keys` and `values`; null where they lie in order.
+   * In any order, and a row may stand for several keys, so that beams of one search share a cache. Position, mask, bias
+   * and `probs` go by s, not by the row, and the bits are those of a copy in order. Every row, hidden keys' too, must be
+   * >= 0 and within the memory: that is not checked at each call.
+   */
+  keyRows: Address | null;
   /** T */
   queries: number;
   /** S */

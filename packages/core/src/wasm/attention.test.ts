@@ -1,7 +1,7 @@
 /** The attention kernel against the reference, and its promise that no tile, thread or pass changes a bit. */
 
 import { describe, expect, test } from "vitest";
-import { attentionCase } from "../../../../tests/ops/attention";
+import { attentionCase, gather, type KeyOrder, keyRowsOf } from "../../../../tests/ops/attention";
 import { allowed, worst } from "../../../../tests/ops/compare";
 import { Random } from "../../../../tests/ops/random";
 import { attentionMask, type MaskOptions, visibleKeys } from "../kernels/mask";
@@ -36,9 +36,9 @@ interface Running {
 
 /** Runs the kernel, and throws if it wrote anything but its results and its scratch. */
 function run(call: AttentionArrays, { cuts = (items) => [items], addressBits = 32 }: Running = {}): Results {
-  const { q, keys, values, heads, kvHeads, headDim, position, bias, mask } = call;
+  const { q, keys, values, keyRows, heads, kvHeads, headDim, position, bias, mask } = call;
   const queries = q.length / (heads * headDim);
-  const keyCount = keys.length / (kvHeads * headDim);
+  const keyCount = keyRows?.length ?? keys.length / (kvHeads * headDim);
   const shape = { queries, keyCount, heads, kvHeads, headDim };
   const scratchBytes = attentionScratchBytes(shape);
   const range = { from: 0, to: 0 };
@@ -62,6 +62,7 @@ function run(call: AttentionArrays, { cuts = (items) => [items], addressBits = 3
     q: place(q.byteLength),
     keys: place(keys.byteLength),
     values: place(values.byteLength),
+    keyRows: keyRows === null ? 0 : place(keyRows.byteLength),
   };
   const pages = Math.ceil((end + GUARD_BYTES) / PAGE_BYTES);
   const descriptor = addressBits === 32 ? { initial: pages } : { initial: BigInt(pages), address: "i64" };
@@ -75,12 +76,13 @@ function run(call: AttentionArrays, { cuts = (items) => [items], addressBits = 3
   floats(at.values, values.length).set(values);
   if (bias !== null) floats(at.bias, bias.data.length).set(bias.data);
   new Int32Array(memory.buffer, at.ranges, ranges.length).set(ranges);
+  if (keyRows !== null) new Int32Array(memory.buffer, at.keyRows, keyRows.length).set(keyRows);
   const relative = bias?.kind === "relative" ? bias : null;
-  new Float64Array(memory.buffer, SLOTS_ADDRESS, 19).set([
+  new Float64Array(memory.buffer, SLOTS_ADDRESS, 20).set([
     ...[at.out, at.q, at.keys, at.values, at.ranges, at.probs, at.bias, at.scratch],
     ...[queries, keyCount, heads, kvHeads, headDim, call.scale, call.softCap ?? 0],
     ...[relative === null ? 0 : 1, relative?.length ?? 0, relative === null ? 0 : relative.origin - position],
-    scratchBytes,
+    ...[scratchBytes, at.keyRows],
   ]);
 
   const before = bytes.slice();
@@ -107,7 +109,8 @@ function run(call: AttentionArrays, { cuts = (items) => [items], addressBits = 3
 function reference(call: AttentionArrays): Results {
   const queries = call.q.length / (call.heads * call.headDim);
   const out = new Float32Array(call.q.length);
-  const probs = new Float32Array(call.heads * queries * (call.keys.length / (call.kvHeads * call.headDim)));
+  const keyCount = call.keyRows?.length ?? call.keys.length / (call.kvHeads * call.headDim);
+  const probs = new Float32Array(call.heads * queries * keyCount);
   attention(out, { ...call, probs });
   return { out, probs };
 }
@@ -129,6 +132,7 @@ function tableCall(shape: Shape, options: Options) {
   const call: AttentionArrays = {
     ...{ q: inputs.q, keys: inputs.k, values: inputs.v, heads: H, kvHeads: G, headDim: K, position, bias },
     ...{ scale: options.scale ?? 1 / Math.sqrt(K), softCap: options.softCap ?? null, probs: null },
+    keyRows: options.keyRows === undefined ? null : keyRowsOf(options.keyRows, S),
     mask: attentionMask(options.mask),
   };
   return { name: table.name, call, bound: table.bound, exact: table.exact(inputs) };
@@ -250,7 +254,7 @@ function randomCall(shape: Shape, more: Partial<AttentionArrays> = {}): Attentio
   return {
     ...{ q: random.normal(T * H * K), keys: random.normal(S * G * K), values: random.normal(S * G * K) },
     ...{ heads: H, kvHeads: G, headDim: K, position: S - T, scale: 1 / Math.sqrt(K), softCap: null, probs: null },
-    ...{ mask: attentionMask(CAUSAL), bias: null },
+    ...{ mask: attentionMask(CAUSAL), bias: null, keyRows: null },
     ...more,
   };
 }
@@ -353,6 +357,102 @@ describe("the same bits", () => {
         expect(alone(t, firstKey).out).toEqual(cut(padded, 2 * K, t, t + 1));
       }
     }
+  });
+});
+
+describe("keys by row give the bits of a copy in order", () => {
+  const ORDERS: readonly KeyOrder[] = ["reversed", "permuted", "repeated", "fan"];
+
+  /** The first number of two results that is not the same: a report on all of them would take minutes. */
+  function difference(actual: Results, expected: Results): string | null {
+    for (const name of ["out", "probs"] as const) {
+      expect(actual[name].length).toBe(expected[name].length);
+      const at = actual[name].findIndex((x, i) => !Object.is(x, expected[name][i]));
+      if (at >= 0) return `${name}[${at}] is ${actual[name][at]}, not ${expected[name][at]}`;
+    }
+    return null;
+  }
+
+  /** A call whose keys lie in some order, among rows of NaN that no key lies in; and the same on a copy in order. */
+  function both(shape: Shape, order: KeyOrder, more: Partial<AttentionArrays> = {}) {
+    const { S, G, K } = shape;
+    const keyRows = keyRowsOf(order, S);
+    const copy = randomCall(shape, more);
+    const scatter = (x: Float32Array) => {
+      const out = new Float32Array((Math.max(-1, ...keyRows) + 2) * G * K).fill(NaN);
+      keyRows.forEach((row, s) => {
+        out.set(cut(x, G * K, s, s + 1), row * G * K);
+      });
+      return out;
+    };
+    const byRow: AttentionArrays = { ...copy, keys: scatter(copy.keys), values: scatter(copy.values), keyRows };
+    const inOrder = (x: Float32Array) => gather(x, keyRows, G * K); // where rows repeat, the copy does too
+    return { byRow, copy: { ...copy, keys: inOrder(byRow.keys), values: inOrder(byRow.values) } };
+  }
+
+  test.each(ORDERS)("%s: heads and lengths", (order) => {
+    for (const K of [1, 6, 64]) {
+      for (const [H, G] of [
+        [6, 6],
+        [6, 2],
+        [9, 1],
+        [33, 3],
+      ]) {
+        for (const T of [1, 2, 17]) {
+          for (const S of [1, 33, 70]) {
+            const { byRow, copy } = both({ T, S, H, G, K }, order, { position: Math.max(0, S - T) });
+            expect(difference(run(byRow), run(copy)), `T ${T} S ${S} H ${H} G ${G} K ${K}`).toBeNull();
+          }
+        }
+      }
+    }
+  });
+
+  test.each(ORDERS)("%s: masks, biases and soft caps, which go by the key", (order) => {
+    const [T, S, H] = [9, 75, 6];
+    const length = 2 * S;
+    const variants: Partial<AttentionArrays>[] = [
+      ...MASKS.map((mask) => ({ mask: attentionMask(mask) })),
+      { softCap: 2 },
+      { bias: { kind: "relative", data: new Random(1).normal(H * length), length, origin: S } },
+      { bias: { kind: "full", data: new Random(2).normal(H * T * S) }, mask: attentionMask() },
+    ];
+    for (const more of variants) {
+      for (const [G, K] of [
+        [6, 8],
+        [2, 5],
+      ]) {
+        const { byRow, copy } = both({ T, S, H, G, K }, order, more);
+        expect(difference(run(byRow), run(copy))).toBeNull();
+        if (more.bias?.kind === "full") continue;
+        const step = { q: cut(byRow.q, H * K, T - 1, T), position: S - 1 };
+        expect(difference(run({ ...byRow, ...step }), run({ ...copy, ...step }))).toBeNull();
+      }
+    }
+  });
+
+  test("work cut into any parts, on any thread, in memories of 32 and 64 bits", () => {
+    for (const T of [1, 41]) {
+      const { byRow, copy } = both({ T, S: 300, H: 9, G: 3, K: 64 }, "fan");
+      const whole = run(copy);
+      for (const step of [1, 2, 5]) {
+        const cuts = (items: number) =>
+          Array.from({ length: Math.ceil(items / step) }, (_, i) => Math.min(items, (i + 1) * step));
+        for (const addressBits of modules.keys())
+          expect(difference(run(byRow, { cuts, addressBits }), whole)).toBeNull();
+      }
+    }
+  });
+
+  test("keys that a mask hides are not read, whatever their rows hold", () => {
+    const { byRow, copy } = both({ T: 1, S: 40, H: 2, G: 1, K: 8 }, "reversed", {
+      mask: attentionMask({ firstKey: 4, keyLength: 30 }),
+    });
+    const hidden = (s: number) => s < 4 || s >= 30;
+    const spoiled = (x: Float32Array) => x.map((value, i) => (hidden(39 - Math.floor(i / 8)) ? NaN : value));
+    expect(
+      difference(run({ ...byRow, keys: spoiled(byRow.keys), values: spoiled(byRow.values) }), run(copy)),
+    ).toBeNull();
   });
 });
 

@@ -107,12 +107,32 @@ function overVectors(
   if (unroll > 1) run(1);
 }
 
-/** Copies `count` rows of `width` floats to rows of whole vectors, filled up with zeros. */
+/** Sets `x` to the row to read now: the one that `table` names next, or, without a table, `from`, which moves on. */
+function takeRow(
+  f: FunctionBuilder,
+  x: Local<"ptr">,
+  from: Local<"ptr">,
+  stride: Local<"i32">,
+  table: Local<"ptr">,
+): void {
+  x.set(from());
+  f.if(
+    f.ptr.isNull(table()),
+    () => f.advanceBy(from, stride()),
+    () => {
+      x.set(f.ptr.add(x(), f.ptr.product(f.i32.load(table()), stride())));
+      f.advance(table, 4);
+    },
+  );
+}
+
+/** Copies `count` rows of `width` floats, see `takeRow`, to rows of whole vectors, filled up with zeros. */
 function packFunction(module: ModuleBuilder): Callable {
-  return module.function(["ptr", "i32", "i32", "i32", "ptr"], (f) => {
-    const [from, stride, count, width, to] = f.parameters as [
+  return module.function(["ptr", "i32", "ptr", "i32", "i32", "ptr"], (f) => {
+    const [from, stride, table, count, width, to] = f.parameters as [
       Local<"ptr">,
       Local<"i32">,
+      Local<"ptr">,
       Local<"i32">,
       Local<"i32">,
       Local<"ptr">,
@@ -120,7 +140,7 @@ function packFunction(module: ModuleBuilder): Callable {
     const x = f.local("ptr");
     const left = f.local("i32");
     f.while(count, () => {
-      x.set(from());
+      takeRow(f, x, from, stride, table);
       left.set(width());
       f.while(
         () => f.i32.ge_s(left(), f.i32.const(4)),
@@ -139,7 +159,6 @@ function packFunction(module: ModuleBuilder): Callable {
         }
         f.advance(to, 16);
       });
-      f.advanceBy(from, stride());
       count.set(f.i32.sub(count(), f.i32.const(1)));
     });
   });
@@ -283,14 +302,15 @@ function inTiles(f: FunctionBuilder, count: Local<"i32">, body: (rows: number) =
 /**
  * The scores of a step: of one query, with `rows` heads on each of `groups` kv heads, key after key. It is memory that
  * a step waits for, and the processor fetches ahead what is read in one run from start to end: twice as fast as four
- * rows of keys side by side, or as one kv head alone.
+ * rows of keys side by side, or as one kv head alone. Rows by a table are read in place, see `takeRow`.
  */
 function stepScoresFunction(module: ModuleBuilder): Callable {
-  return module.function(["ptr", "ptr", "i32", "i32", "i32", "i32", "i32", "f32", "ptr", "i32"], (f) => {
-    const [q, k, kStride, count, groups, rows, vectors, scale, scores, scoresStride] = f.parameters as [
+  return module.function(["ptr", "ptr", "i32", "ptr", "i32", "i32", "i32", "i32", "f32", "ptr", "i32"], (f) => {
+    const [q, k, kStride, table, count, groups, rows, vectors, scale, scores, scoresStride] = f.parameters as [
       Local<"ptr">,
       Local<"ptr">,
       Local<"i32">,
+      Local<"ptr">,
       Local<"i32">,
       Local<"i32">,
       Local<"i32">,
@@ -308,7 +328,7 @@ function stepScoresFunction(module: ModuleBuilder): Callable {
     const [group, rowsLeft, left] = f.locals("i32", 3);
     f.while(count, () => {
       qs[0].set(q());
-      head.set(k());
+      takeRow(f, head, k, kStride, table);
       to.set(scores());
       group.set(groups());
       f.doWhile(
@@ -340,7 +360,6 @@ function stepScoresFunction(module: ModuleBuilder): Callable {
         },
         () => group(),
       );
-      f.advanceBy(k, kStride());
       f.advance(scores, 4);
       count.set(f.i32.sub(count(), f.i32.const(1)));
     });
@@ -349,12 +368,13 @@ function stepScoresFunction(module: ModuleBuilder): Callable {
 
 /** The sums of values of a step, in the same way. */
 function stepValuesFunction(module: ModuleBuilder): Callable {
-  return module.function(["ptr", "i32", "ptr", "i32", "i32", "i32", "i32", "i32", "ptr"], (f) => {
-    const [weights, weightsStride, v, vStride, count, groups, rows, vectors, sums] = f.parameters as [
+  return module.function(["ptr", "i32", "ptr", "i32", "ptr", "i32", "i32", "i32", "i32", "ptr"], (f) => {
+    const [weights, weightsStride, v, vStride, table, count, groups, rows, vectors, sums] = f.parameters as [
       Local<"ptr">,
       Local<"i32">,
       Local<"ptr">,
       Local<"i32">,
+      Local<"ptr">,
       Local<"i32">,
       Local<"i32">,
       Local<"i32">,
@@ -370,7 +390,7 @@ function stepValuesFunction(module: ModuleBuilder): Callable {
     const [group, rowsLeft, left] = f.locals("i32", 3);
     f.while(count, () => {
       totals[0].set(sums());
-      head.set(v());
+      takeRow(f, head, v, vStride, table);
       from.set(weights());
       group.set(groups());
       f.doWhile(
@@ -398,7 +418,6 @@ function stepValuesFunction(module: ModuleBuilder): Callable {
         },
         () => group(),
       );
-      f.advanceBy(v, vStride());
       f.advance(weights, 4);
       count.set(f.i32.sub(count(), f.i32.const(1)));
     });
@@ -579,6 +598,8 @@ const PARAMETERS = {
   biasOrigin: "i32",
   /** See `attentionScratchBytes` */
   scratchBytes: "i32",
+  /** int32 [S], or 0 */
+  keyRows: "ptr",
 } as const;
 
 /**
@@ -635,6 +656,7 @@ export function emitAttention(module: ModuleBuilder, unroll: 1 | 2 | 4 = 1): voi
     const item = f.local("i32", range.from());
     const g = f.local("i32");
     const firstRow = f.local("i32");
+    const step = f.local("i32");
     const groups = f.local("i32");
     const groupRows = f.local("i32");
     const rows = f.local("i32");
@@ -669,6 +691,14 @@ export function emitAttention(module: ModuleBuilder, unroll: 1 | 2 | 4 = 1): voi
     const start = f.local("i32");
     const stop = f.local("i32");
     const kvHead = f.local("i32");
+    const inOrder = f.local("i32", f.ptr.isNull(a.keyRows()));
+    /** Where the keys or values from key on begin, at a kv head; row 0 where a table names the rows. */
+    const rowsFrom = (source: Local<"ptr">, key: Local<"i32">, head: Local<"i32">) => {
+      const row = f.select(key(), f.i32.const(0), inOrder());
+      return after(source, f.i32.add(f.i32.mul(row, a.kvHeads()), head()), headBytes());
+    };
+    /** The table from key on, or null. */
+    const tableFrom = (key: Local<"i32">) => f.select(a.keyRows(), after(a.keyRows, key(), f.i32.const(4)), inOrder());
     /**
      * For each block s..keysEnd of the keys that any row sees, and each kv head: where its keys or values lie, x and
      * their stride, and its rows start..stop.
@@ -686,10 +716,10 @@ export function emitAttention(module: ModuleBuilder, unroll: 1 | 2 | 4 = 1): voi
             () => f.i32.lt_s(start(), rows()),
             () => {
               stop.set(f.i32.add(start(), groupRows()));
-              x.set(after(source, f.i32.add(f.i32.mul(s(), a.kvHeads()), kvHead()), headBytes()));
+              x.set(rowsFrom(source, s, kvHead));
               stride.set(kvBytes());
               f.if(packed(), () => {
-                call(pack, x(), stride(), f.i32.sub(keysEnd(), s()), a.headDim(), block());
+                call(pack, x(), stride(), tableFrom(s), f.i32.sub(keysEnd(), s()), a.headDim(), block());
                 x.set(block());
                 stride.set(rowBytes());
               });
@@ -782,6 +812,8 @@ export function emitAttention(module: ModuleBuilder, unroll: 1 | 2 | 4 = 1): voi
         groupRows.set(f.i32.sub(total(), firstRow()));
         groupRows.set(min(f, groupRows, most));
         packed.set(f.i32.or(f.i32.ge_s(groupRows(), f.i32.const(PACKED_ROWS)), f.i32.and(a.headDim(), f.i32.const(3))));
+        step.set(f.i32.and(f.i32.eq(a.queries(), f.i32.const(1)), f.i32.eqz(packed())));
+        packed.set(f.i32.or(packed(), f.i32.eqz(inOrder()))); // a tile's loops know one stride
         // Where each kv head is one item, those that follow each other are neighbours in memory, key by key.
         groups.set(f.i32.const(1));
         f.if(f.i32.eq(tiles(), f.i32.const(1)), () => {
@@ -808,6 +840,7 @@ export function emitAttention(module: ModuleBuilder, unroll: 1 | 2 | 4 = 1): voi
             pack,
             after(a.q, f.i32.add(f.i32.mul(t(), a.heads()), h()), headBytes()),
             f.i32.const(0),
+            f.ptr.const(0),
             f.i32.const(1),
             a.headDim(),
             after(queries, r(), rowBytes()),
@@ -815,20 +848,18 @@ export function emitAttention(module: ModuleBuilder, unroll: 1 | 2 | 4 = 1): voi
         });
         call(clear, sums(), f.i32.mul(rows(), times(vectors, 4)));
 
-        const isStep = () => f.i32.and(f.i32.eq(a.queries(), f.i32.const(1)), f.i32.eqz(packed()));
-        const firstKey = (source: Local<"ptr">) =>
-          after(source, f.i32.add(f.i32.mul(begin(), a.kvHeads()), g()), headBytes());
         const seen = () => f.i32.sub(end(), begin());
         const firstRowOf = () => f.i32.const(0);
         f.if(
-          isStep(),
+          step(),
           () =>
             f.if(f.i32.lt_s(begin(), end()), () =>
               call(
                 stepScores,
                 queries(),
-                firstKey(a.keys),
+                rowsFrom(a.keys, begin, g),
                 kvBytes(),
+                tableFrom(begin),
                 seen(),
                 groups(),
                 groupRows(),
@@ -876,15 +907,16 @@ export function emitAttention(module: ModuleBuilder, unroll: 1 | 2 | 4 = 1): voi
         });
 
         f.if(
-          isStep(),
+          step(),
           () =>
             f.if(f.i32.lt_s(begin(), end()), () =>
               call(
                 stepValues,
                 scoreAt(firstRowOf, begin),
                 scoreBytes(),
-                firstKey(a.values),
+                rowsFrom(a.values, begin, g),
                 kvBytes(),
+                tableFrom(begin),
                 seen(),
                 groups(),
                 groupRows(),

@@ -73,14 +73,19 @@ export function kernelResults(k: Kernels, dtypes: Iterable<Dtype> = Object.keys(
     k.rope(heads, angles, angles, 3, 4, 24, 20, layout);
     found.set(`rope ${layout}`, arena.i32(heads, 3 * 4 * 24).slice());
   }
+  const [keyCount, heads, kvHeads, headDim] = [21, 4, 2, 20];
+  const keyRows = arena.allocate(4 * keyCount, "check");
+  arena.i32(keyRows, keyCount).forEach((_, s, rows) => {
+    rows[s] = (8 * s) % keyCount;
+  });
   for (const queries of [1, 9]) {
-    const [keyCount, heads, kvHeads, headDim] = [21, 4, 2, 20];
     const call = { queries, keyCount, heads, kvHeads, headDim, position: keyCount - queries, mask: CAUSAL };
     const bias = { kind: "full", address: floats(heads * queries * keyCount) } as const;
     const [q, keys, values] = [queries * heads, keyCount * kvHeads, keyCount * kvHeads].map((n) => floats(n * headDim));
-    note(`attention of ${queries}`, queries * heads * headDim, (out) =>
-      k.attention(out, { ...call, q, keys, values, scale: 0.2, softCap: 5, bias, probs: null }),
-    );
+    const whole = { ...call, q, keys, values, scale: 0.2, softCap: 5, bias, probs: null };
+    const size = queries * heads * headDim;
+    note(`attention of ${queries}`, size, (out) => k.attention(out, { ...whole, keyRows: null }));
+    note(`attention of ${queries}, keys by row`, size, (out) => k.attention(out, { ...whole, keyRows }));
   }
   return found;
 }

@@ -377,6 +377,7 @@ export class WasmKernels implements Kernels {
     s[16] = bias?.kind === "relative" ? bias.length : 0;
     s[17] = bias?.kind === "relative" ? bias.origin - position : 0;
     s[18] = scratchBytes;
+    s[19] = call.keyRows ?? 0;
     const work = 2 * pairs * heads * headDim;
     // One query reads neighbouring key/value heads together: pieces of one head each would read memory in strides.
     const few = queries === 1 || work < LONG_WORK;

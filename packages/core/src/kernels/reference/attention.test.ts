@@ -8,6 +8,7 @@ import { applyRope } from "../../functional/rope";
 import { KvCache } from "../../nn/kv-cache";
 import { alibiBias, relativeBias } from "../../nn/positions";
 import { attentionMask, type MaskOptions } from "../mask";
+import { type AttentionArrays, attention as kernel } from "./attention";
 
 const K = 8;
 
@@ -243,5 +244,54 @@ describe("a prompt in one pass, step by step or in any chunks", () => {
         examples: [[Array.from({ length: T }, () => 1)], [Array.from({ length: T }, () => T)]],
       },
     );
+  });
+});
+
+describe("beams that share a cache", () => {
+  const [heads, kvHeads, headDim, beams, prompt, steps] = [4, 2, K, 3, 5, 9];
+  const width = kvHeads * headDim;
+  const shared = { keys: rows(1, prompt + beams * steps, kvHeads), values: rows(2, prompt + beams * steps, kvHeads) };
+  const relative = { kind: "relative", data: new Random(3).normal(heads * 40), length: 40, origin: 20 } as const;
+
+  /** Attention of one query at the end of its keys, and its weights. */
+  function step(q: Float32Array, keyCount: number, where: Pick<AttentionArrays, "keys" | "values" | "keyRows">) {
+    const probs = new Float32Array(heads * keyCount);
+    const out = new Float32Array(heads * headDim);
+    const mask = attentionMask({ causal: true, window: 9 });
+    const call = { ...where, q, heads, kvHeads, headDim, position: keyCount - 1, mask, probs };
+    kernel(out, { ...call, scale: 1, softCap: null, bias: relative });
+    return { out, probs };
+  }
+
+  test("and switch by indices give the bits of caches of their own", () => {
+    const random = new Random(4);
+    let tables = Array.from({ length: beams }, () => Array.from({ length: prompt }, (_, s) => s));
+    for (let t = 0; t < steps; t++) {
+      // Every beam goes on from any of the beams before; its own key is written to the next free row.
+      tables = tables.map((_, beam) => [...tables[random.integer(beams)], prompt + beams * t + beam]);
+      tables.forEach((table, beam) => {
+        const q = rows(100 * t + beam, 1, heads);
+        const copy = (x: Float32Array) => Float32Array.from(table.flatMap((row) => [...cut(x, kvHeads, row, row + 1)]));
+        const own = { keys: copy(shared.keys), values: copy(shared.values), keyRows: null };
+        expect(own.keys.length).toBe(table.length * width);
+        const keyRows = Int32Array.from(table);
+        expect(step(q, table.length, { ...shared, keyRows })).toEqual(step(q, table.length, own));
+      });
+    }
+  });
+
+  test("weights and masks go by the key, not by its row", () => {
+    const q = rows(5, 1, heads);
+    const [first, last] = [Int32Array.of(3, 1, 1, 0), Int32Array.of(3, 1, 1)];
+    const call = { ...shared, q, heads, kvHeads, headDim, position: 3, scale: 1, softCap: null, bias: null };
+    const [hidden, alone] = [new Float32Array(q.length), new Float32Array(q.length)];
+    const [probs, weights] = [new Float32Array(4 * heads), new Float32Array(3 * heads)];
+    kernel(hidden, { ...call, keyRows: first, mask: attentionMask({ keyLength: 3 }), probs });
+    kernel(alone, { ...call, keyRows: last, mask: attentionMask(), probs: weights });
+    expect(hidden).toEqual(alone);
+    for (let h = 0; h < heads; h++) {
+      expect([...probs.slice(4 * h, 4 * h + 4)]).toEqual([...weights.slice(3 * h, 3 * h + 3), 0]);
+      expect(weights[3 * h + 1]).toBe(weights[3 * h + 2]); // one row, two keys
+    }
   });
 });

@@ -10,6 +10,7 @@ export interface AttentionArrays {
   readonly q: Float32Array;
   readonly keys: Float32Array;
   readonly values: Float32Array;
+  readonly keyRows: Int32Array | null;
   readonly heads: number;
   readonly kvHeads: number;
   readonly headDim: number;
@@ -28,10 +29,10 @@ export type BiasArray =
 
 /** out[T, H, K]; weights of hidden keys are exactly 0, and those keys are not read. */
 export function attention(out: Float32Array, call: AttentionArrays): void {
-  const { q, keys, values, heads, kvHeads, headDim, position, scale, softCap, mask, bias, probs } = call;
+  const { q, keys, values, keyRows, heads, kvHeads, headDim, position, scale, softCap, mask, bias, probs } = call;
   checkHeads(heads, kvHeads);
   const queries = q.length / (heads * headDim);
-  const keyCount = keys.length / (kvHeads * headDim);
+  const keyCount = keyRows === null ? keys.length / (kvHeads * headDim) : keyRows.length;
   const headsPerGroup = heads / kvHeads;
   const { scores, sums } = rows(keyCount, headDim);
   const range = { from: 0, to: 0 };
@@ -45,7 +46,8 @@ export function attention(out: Float32Array, call: AttentionArrays): void {
       const qStart = (t * heads + h) * headDim;
 
       for (let s = from; s < to; s++) {
-        const keyStart = (s * kvHeads + g) * headDim;
+        const row = keyRows === null ? s : keyRows[s];
+        const keyStart = (row * kvHeads + g) * headDim;
         let dot = 0;
         for (let i = 0; i < headDim; i++) dot += q[qStart + i] * keys[keyStart + i];
         let score = dot * scale;
@@ -58,7 +60,8 @@ export function attention(out: Float32Array, call: AttentionArrays): void {
 
       sums.fill(0);
       for (let s = from; s < to; s++) {
-        const valueStart = (s * kvHeads + g) * headDim;
+        const row = keyRows === null ? s : keyRows[s];
+        const valueStart = (row * kvHeads + g) * headDim;
         const weight = scores[s];
         for (let i = 0; i < headDim; i++) sums[i] = sums[i] + weight * values[valueStart + i];
         if (probs !== null) probs[(h * queries + t) * keyCount + s] = weight;

@@ -123,10 +123,13 @@ export class ReferenceKernels implements Kernels {
 
   attention(out: Address, call: AttentionCall): void {
     const { queries, keyCount, heads, kvHeads, headDim, position, scale, softCap: cap, mask, bias, probs } = call;
+    const keyRows = call.keyRows === null ? null : this.arena.i32(call.keyRows, keyCount);
+    const rows = keyRows === null ? keyCount : keyRows.reduce((most, row) => Math.max(most, row + 1), 0);
     attention(this.#f32(out, queries * heads * headDim), {
       q: this.#f32(call.q, queries * heads * headDim),
-      keys: this.#f32(call.keys, keyCount * kvHeads * headDim),
-      values: this.#f32(call.values, keyCount * kvHeads * headDim),
+      keys: this.#f32(call.keys, rows * kvHeads * headDim),
+      values: this.#f32(call.values, rows * kvHeads * headDim),
+      keyRows,
       heads,
       kvHeads,
       headDim,
