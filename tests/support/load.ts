@@ -6,7 +6,9 @@ import {
   type Encoder,
   type LoadOptions,
   loadEncoder as loadAnyEncoder,
+  loadSeq2Seq as loadAnySeq2Seq,
   loadDecoder,
+  type Seq2Seq,
   type SourceLike,
 } from "@qkv/models";
 
@@ -35,4 +37,8 @@ export function load(source: SourceLike, options: LoadOptions = {}): Promise<Dec
 
 export function loadEncoder(source: SourceLike, options: LoadOptions = {}): Promise<Encoder> {
   return loadAnyEncoder(source, { ...TEST_KERNELS, ...options });
+}
+
+export function loadSeq2Seq(source: SourceLike, options: LoadOptions = {}): Promise<Seq2Seq> {
+  return loadAnySeq2Seq(source, { ...TEST_KERNELS, ...options });
 }

@@ -88,17 +88,17 @@ export class UnsupportedModelError extends Error {
   }
 }
 
-/** A model of another kind than was asked for: a decoder where an encoder is needed, or the other way round. */
+/** A model of another kind than was asked for: a decoder where an encoder is needed, and so on. */
 export class ModelKindError extends TypeError {
   override readonly name = "ModelKindError";
   /** What it is. */
-  readonly kind: "decoder" | "encoder";
+  readonly kind: "decoder" | "encoder" | "seq2seq";
   /** `model_type`. */
   readonly architecture: string;
 
   constructor(call: string, source: string, { kind, architecture }: Pick<ModelKindError, "kind" | "architecture">) {
-    const other = { decoder: "loadDecoder", encoder: "loadEncoder" }[kind];
-    const what = { decoder: "a decoder", encoder: "an encoder" }[kind];
+    const other = { decoder: "loadDecoder", encoder: "loadEncoder", seq2seq: "loadSeq2Seq" }[kind];
+    const what = { decoder: "a decoder", encoder: "an encoder", seq2seq: "an encoder-decoder" }[kind];
     super(printable(`${call}: ${source || "the model"} is ${what} (${architecture}): take ${other}`, MAX_MESSAGE));
     this.kind = kind;
     this.architecture = architecture;

@@ -6,7 +6,6 @@ export { type ChatMessage, type ChatOptions, ChatTemplate } from "./chat/templat
 export { type ApplyChatTemplateOptions, ChatTemplates } from "./chat/templates";
 export {
   Decoder,
-  type LossResult,
   type RunOneOptions,
   type RunOptions,
   type RunResult,
@@ -55,12 +54,8 @@ export {
   type TensorToWrite,
   writeSafetensors,
 } from "./formats/safetensors-write";
-export type {
-  FinishReason,
-  GeneratedToken,
-  GenerationResult,
-} from "./generate/generate";
-export { Generation } from "./generate/generate";
+export { type GeneratedSequence, type GeneratedToken, Generation, type GenerationResult } from "./generate/generation";
+export type { GenerationDefaults } from "./generate/generation-config";
 export type { GenerateOptions } from "./generate/options";
 export { seededRandom } from "./generate/random";
 export {
@@ -73,6 +68,7 @@ export {
   sample,
   subtractMax,
 } from "./generate/sampling";
+export type { FinishReason, LogitsProcessor } from "./generate/search";
 export type { KernelOptions, KernelReport } from "./kernels";
 export type { LlamaConfig } from "./llama/llama";
 export {
@@ -82,8 +78,10 @@ export {
   load,
   loadDecoder,
   loadEncoder,
+  loadSeq2Seq,
   type Model,
 } from "./load";
+export type { LossResult } from "./loss";
 export {
   accuracy,
   type ClassificationScores,
@@ -105,7 +103,17 @@ export {
 } from "./metrics/squad";
 export { loadTokenizer } from "./model-files";
 export { countParameters, type ParameterCount } from "./parameters";
-export type { ModelConfig } from "./registry";
+export type { ModelConfig, Seq2SeqConfig } from "./registry";
+export { EncodedSource } from "./seq2seq/encoded";
+export {
+  type EncodeSourceOptions,
+  Seq2Seq,
+  type Seq2SeqInput,
+  type Seq2SeqLossOptions,
+  type Seq2SeqRunOptions,
+  type Seq2SeqRunResult,
+  type Source,
+} from "./seq2seq/seq2seq";
 export { summarizeTaps, type Tensor } from "./taps/capture";
 export type {
   AnswerDetails,

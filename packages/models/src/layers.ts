@@ -28,6 +28,7 @@ export function attentionCall(
     q: 0,
     keys: 0,
     values: 0,
+    keyRows: null,
     queries: 0,
     keyCount: 0,
     position: 0,
@@ -45,6 +46,16 @@ export function noProbs(): ProbsRoom {
   return { address: 0, keys: 0 };
 }
 
+/** Whose attention weights are captured. */
+export interface ProbsOf {
+  /** Which sequence of the pass. */
+  readonly sequence: number;
+  /** Where the call's first query is among the positions that the pass adds to the sequence. */
+  readonly first: number;
+  /** How many keys the last query of the pass has, S. */
+  readonly keys: number;
+}
+
 /**
  * Attention once more, a query at a time, for its weights: a whole [H, T, S] need not fit beside the model.
  *
@@ -56,7 +67,7 @@ export function captureProbs(
   out: Address,
   room: ProbsRoom,
   tap: string,
-  sequence: number,
+  of: ProbsOf,
   capture: Capture,
 ): void {
   const { heads: H, headDim: K, keyCount, queries: T, position, q } = call;
@@ -71,6 +82,6 @@ export function captureProbs(
     one.q = q + row;
     one.position = position + t;
     kernels.attention(out + row, one);
-    capture.probs(tap, sequence, position + t, room.address, H, keyCount);
+    capture.probs(tap, of.sequence, of.first + t, of.keys, { address: room.address, heads: H, keyCount });
   }
 }

@@ -2,20 +2,22 @@
 
 import { checkInteger, checkOptions, type Dtype, OutOfMemoryError } from "@qkv/core";
 import { Tokenizer, TokenizerFileError } from "@qkv/tokenize";
-import { Decoder, MAX_CONTEXT } from "./decoder/decoder";
+import { Decoder } from "./decoder/decoder";
 import { layOutSentences } from "./embeddings/sentence-files";
 import { Encoder } from "./encoder/encoder";
 import { ModelFileError, ModelKindError, UnsupportedModelError } from "./errors";
 import { type OpenedSource, openSource, type SourceLike } from "./files/open";
 import type { WeightFormat } from "./formats/detect";
 import { elementCount } from "./formats/tensor";
+import { MAX_CONTEXT } from "./generate/generate";
 import { checkKernelOptions, KERNEL_OPTIONS, type KernelOptions, kernelsFor, type ModelKernels } from "./kernels";
 import { identifyModel, type ModelFiles } from "./model-files";
 import type { ModelConfig } from "./registry";
+import { Seq2Seq } from "./seq2seq/seq2seq";
 import { type LoadProgress, storedDtypes, WEIGHT_DTYPES, type WeightDtype, Weights } from "./weights/weights";
 
 /** What `load` gives: `kind` says which. */
-export type Model = Decoder | Encoder;
+export type Model = Decoder | Encoder | Seq2Seq;
 
 /** Options of `load`. */
 export interface LoadOptions extends KernelOptions {
@@ -27,7 +29,8 @@ export interface LoadOptions extends KernelOptions {
    * Of a decoder, most positions of a prompt, which the key/value cache is made for. If left out, what the model was made
    * for, at most 4096. More than the model was made for is allowed, as in PyTorch; expect nonsense.
    * Of an encoder, most tokens of a text, which longer ones are cut to. If left out, what the model was made for; more
-   * has no positions.
+   * has no positions. Of an encoder-decoder, most tokens of a source, and of a text: as for a decoder where positions have
+   * no end, as in T5, else as for an encoder.
    */
   readonly contextLength?: number;
   /** In which dtype weights lie in memory; `auto`, as the file has them, if left out. */
@@ -91,6 +94,18 @@ export async function loadDecoder(source: SourceLike, options: LoadOptions = {})
  */
 export async function loadEncoder(source: SourceLike, options: LoadOptions = {}): Promise<Encoder> {
   return loadAs("loadEncoder", source, options, (model) => (model.kind === "encoder" ? model : null));
+}
+
+/**
+ * As `load`, for encoder-decoders: models that make a text of another.
+ *
+ * @throws as `load`; ModelKindError for a model that is none
+ * @example
+ * const model = await loadSeq2Seq("./t5-titler");
+ * const { text } = await model.generate("summarize: ...", { numBeams: 4, maxNewTokens: 32 }).result();
+ */
+export async function loadSeq2Seq(source: SourceLike, options: LoadOptions = {}): Promise<Seq2Seq> {
+  return loadAs("loadSeq2Seq", source, options, (model) => (model.kind === "seq2seq" ? model : null));
 }
 
 /** @param as the model as what was asked for; null where it is something else */
@@ -192,6 +207,21 @@ function layOut(files: ModelFiles, made: ModelKernels, { contextLength, dtype = 
       contextLength: contextLength ?? Math.min(network.maxPositions, DEFAULT_CONTEXT),
     });
     return { model: decoder, weights: [weights] };
+  }
+  if (model.kind === "seq2seq") {
+    const network = model.create(weights, kernels);
+    checkVocabulary(files, network.encoder.vocabSize);
+    if (contextLength !== undefined) checkInteger("contextLength", contextLength, 1, network.maxPositions);
+    const seq2seq = new Seq2Seq({
+      ...common,
+      config: model.config,
+      network,
+      generation: files.generation,
+      endIds: files.endIds.filter((id) => id < network.vocabSize),
+      startsWithLast: model.startsWithLast,
+      contextLength: contextLength ?? Math.min(network.maxPositions, DEFAULT_CONTEXT),
+    });
+    return { model: seq2seq, weights: [weights] };
   }
   const network = model.create(weights, kernels);
   checkVocabulary(files, network.vocabSize);

@@ -14,6 +14,7 @@ import { type Gguf, openGguf } from "./formats/gguf";
 import { openLlama2c } from "./formats/llama2c";
 import { openPytorch, PYTORCH_FILES, usualPytorch } from "./formats/pytorch";
 import { findSafetensors, openSafetensors, usualSafetensors } from "./formats/safetensors";
+import { type GenerationDefaults, NO_DEFAULTS, parseGenerationConfig } from "./generate/generation-config";
 import { ARCHITECTURES, architectureOf, type ParsedModel, readLlama2c } from "./registry";
 import {
   folderTokenizer,
@@ -52,6 +53,8 @@ export interface ModelFiles {
   readonly chat: FoundChatTemplates;
   /** Tokens that end a text. */
   readonly endIds: readonly number[];
+  /** What an encoder-decoder's files say about generation. */
+  readonly generation: GenerationDefaults;
   /** How an encoder's states become embeddings; null where no file says it. */
   readonly sentence: SentenceFiles | null;
 }
@@ -129,12 +132,14 @@ async function identifyFolder(
     const head = await spanBoundaryTensors(files, folder, architecture, choice.spanBoundaryHead);
     const named = new Map([...tensors, ...head]);
     const model = fromJson(json, named);
-    const endIds = await readEndIds(files, folder, json, defaultEndIds);
+    const ofGeneration = await readGenerationConfig(files, folder);
+    const endIds = endIdsOf(ofGeneration, json, defaultEndIds);
+    const generation = model.kind === "seq2seq" ? parseGenerationConfig(ofGeneration, json) : NO_DEFAULTS;
     const tokenizer = await readTokenizer(choice.tokenizer, null, () => folderTokenizer(files, folder));
     const chat = await findChatTemplates(() => folderChatTemplates(files, folder));
     const checkpoint = { files, file: path, tensors: model.tensors ?? named };
     const sentence = model.kind === "encoder" ? await readSentenceFiles(files, folder, json) : null;
-    return { architecture, model, checkpoint, ...tokenizer, chat, endIds, sentence };
+    return { architecture, model, checkpoint, ...tokenizer, chat, endIds, generation, sentence };
   };
   return { format, architecture, tensors, parse };
 }
@@ -175,18 +180,16 @@ async function spanBoundaryTensors(
   return [...tensors].map(([name, tensor]) => [`sbo.${name}`, tensor]);
 }
 
-/** generation_config.json goes before config.json, and that before the architecture's default, as in transformers. */
-async function readEndIds(
-  files: CheckedSource,
-  folder: string,
-  config: JsonConfig,
-  defaultIds: readonly number[],
-): Promise<readonly number[]> {
-  const ofConfig = config.mentions("eos_token_id") ? config.tokenIds("eos_token_id") : defaultIds;
+async function readGenerationConfig(files: CheckedSource, folder: string): Promise<JsonConfig | null> {
   const file = `${folder}generation_config.json`;
-  if (!(await files.exists(file))) return ofConfig;
-  const generation = new JsonConfig(parseJson(await files.readText(file, MAX_CONFIG_BYTES), { file }), file);
-  return generation.has("eos_token_id") ? generation.tokenIds("eos_token_id") : ofConfig;
+  if (!(await files.exists(file))) return null;
+  return new JsonConfig(parseJson(await files.readText(file, MAX_CONFIG_BYTES), { file }), file);
+}
+
+/** generation_config.json goes before config.json, and that before the architecture's default, as in transformers. */
+function endIdsOf(generation: JsonConfig | null, config: JsonConfig, defaultIds: readonly number[]): readonly number[] {
+  if (generation?.has("eos_token_id")) return generation.tokenIds("eos_token_id");
+  return config.mentions("eos_token_id") ? config.tokenIds("eos_token_id") : defaultIds;
 }
 
 // ---- GGUF: everything in one file
@@ -205,7 +208,9 @@ async function identifyGguf(files: CheckedSource, file: string, choice: FileChoi
     const tensors = model.tensors ?? gguf.tensors;
     const chat = await findChatTemplates(async () => ggufChatTemplates(gguf, file));
     const sentence = model.kind === "encoder" ? model.sentence : null;
-    return { architecture, model, checkpoint: { files, file, tensors }, ...tokenizer, chat, endIds, sentence };
+    const generation = model.kind === "seq2seq" ? model.generation : NO_DEFAULTS;
+    const checkpoint = { files, file, tensors };
+    return { architecture, model, checkpoint, ...tokenizer, chat, endIds, generation, sentence };
   };
   return { format: "gguf", architecture, tensors: gguf.tensors, parse };
 }
@@ -232,7 +237,8 @@ async function identifyLlama2c(files: CheckedSource, file: string, choice: FileC
     const endIds = [1, 2].filter((id) => id < vocabSize);
     const chat = await findChatTemplates(async () => "llama2.c files hold none");
     const checkpoint = { files, file, tensors };
-    return { architecture: "llama", model, checkpoint, ...tokenizer, chat, endIds, sentence: null };
+    const generation = NO_DEFAULTS;
+    return { architecture: "llama", model, checkpoint, ...tokenizer, chat, endIds, generation, sentence: null };
   };
   return { format: "llama2.c", architecture: "llama", tensors: llama2c.tensors, parse };
 }

@@ -2,6 +2,8 @@
 
 import type { Kernels } from "@qkv/core";
 import { createAlbert, parseAlbertConfig } from "./albert/albert";
+import { createBart, parseBartConfig } from "./bart/bart";
+import type { BartConfig } from "./bart/config";
 import { createBert, parseBertConfig } from "./bert/bert";
 import { readBertGguf } from "./bert/gguf";
 import type { JsonConfig } from "./config/json-config";
@@ -15,17 +17,27 @@ import type { EncoderNetwork } from "./encoder/network";
 import type { CheckedSource } from "./files/checked";
 import type { Gguf } from "./formats/gguf";
 import type { Llama2c } from "./formats/llama2c";
+import { type GenerationDefaults, NO_DEFAULTS } from "./generate/generation-config";
 import { readLlamaGguf } from "./llama/gguf";
 import { Llama, type LlamaConfig, parseLlamaConfig } from "./llama/llama";
 import { llamaOfLlama2c } from "./llama/llama2c";
+import { createMarian, parseMarianConfig } from "./marian/marian";
+import { createMbart, parseMbartConfig } from "./mbart/mbart";
 import { createModernBert, parseModernBertConfig } from "./modernbert/modernbert";
 import { createMpnet, parseMpnetConfig } from "./mpnet/mpnet";
+import { createPegasus, parsePegasusConfig } from "./pegasus/pegasus";
 import { createRoberta, parseRobertaConfig, parseXlmRobertaConfig } from "./roberta/roberta";
+import type { Seq2SeqNetwork } from "./seq2seq/network";
+import { parseMt5Config, parseT5Config, parseUmt5Config, type T5Config, t5EncoderConfig } from "./t5/config";
+import { createT5, createT5Encoder } from "./t5/t5";
 import { withoutOldNames } from "./weights/old-names";
 import type { CheckpointTensor, Weights } from "./weights/weights";
 
 /** The parsed config of a model that runs. */
-export type ModelConfig = LlamaConfig | EncoderConfig;
+export type ModelConfig = LlamaConfig | EncoderConfig | Seq2SeqConfig;
+
+/** The parsed config of an encoder-decoder. */
+export type Seq2SeqConfig = T5Config | BartConfig;
 
 /** A config with the tensors that belong to it, under Hugging Face's names. */
 export type ParsedModel = {
@@ -44,6 +56,15 @@ export type ParsedModel = {
       /** What the file itself says about embeddings, as GGUF files do; null where others say it. */
       readonly sentence: SentenceFiles | null;
       readonly create: (weights: Weights, kernels: Kernels) => EncoderNetwork;
+    }
+  | {
+      readonly kind: "seq2seq";
+      readonly config: Seq2SeqConfig;
+      /** What the file itself says about generation, as GGUF files do; for others, see `parseGenerationConfig`. */
+      readonly generation: GenerationDefaults;
+      /** In training, a text's last token was put before its first, in place of one start token for all texts. */
+      readonly startsWithLast: boolean;
+      readonly create: (weights: Weights, kernels: Kernels) => Seq2SeqNetwork;
     }
 );
 
@@ -73,6 +94,13 @@ export const ARCHITECTURES: Readonly<Record<string, Architecture>> = {
   mpnet: encoder(parseMpnetConfig, ["lm_head."], createMpnet),
   roberta: encoder(parseRobertaConfig, ["lm_head."], createRoberta),
   "xlm-roberta": encoder(parseXlmRobertaConfig, ["lm_head."], createRoberta),
+  bart: seq2seq([2], parseBartConfig, createBart),
+  marian: seq2seq([0], parseMarianConfig, createMarian),
+  mbart: seq2seq([2], parseMbartConfig, createMbart, true),
+  pegasus: seq2seq([1], parsePegasusConfig, createPegasus),
+  mt5: t5(parseMt5Config),
+  t5: t5(parseT5Config),
+  umt5: t5(parseUmt5Config),
   llama: {
     defaultEndIds: [2],
     fromJson: (json) => llama({ config: parseLlamaConfig(json), tensors: null }),
@@ -104,6 +132,49 @@ function encoder<C extends EncoderConfig>(
       };
     },
     fromGguf,
+  };
+}
+
+/** An encoder-decoder's entry, from its page. */
+function seq2seq<C extends Seq2SeqConfig>(
+  defaultEndIds: readonly number[],
+  parse: (json: JsonConfig) => C,
+  create: (config: C, weights: Weights, kernels: Kernels) => Seq2SeqNetwork,
+  startsWithLast = false,
+): Architecture {
+  return {
+    defaultEndIds,
+    fromJson: (json) => {
+      const config = parse(json);
+      return {
+        kind: "seq2seq",
+        config,
+        tensors: null,
+        generation: NO_DEFAULTS,
+        startsWithLast,
+        create: (weights, kernels) => create(config, weights, kernels),
+      };
+    },
+    fromGguf: null,
+  };
+}
+
+/** T5's entries: a checkpoint may hold the encoder alone. */
+function t5(parse: (json: JsonConfig) => T5Config): Architecture {
+  const entry = seq2seq([1], parse, createT5);
+  return {
+    ...entry,
+    fromJson: (json, tensors) => {
+      const config = parse(json);
+      if (!config.encoderOnly) return entry.fromJson(json, tensors);
+      return {
+        kind: "encoder",
+        config: t5EncoderConfig(config),
+        sentence: null,
+        tensors: null,
+        create: (weights, kernels) => createT5Encoder(config, weights, kernels),
+      };
+    },
   };
 }
 

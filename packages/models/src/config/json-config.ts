@@ -138,6 +138,24 @@ export class JsonConfig {
     return ids;
   }
 
+  /** A list of anything, for the caller to check; empty where there is none. */
+  list(key: string): readonly unknown[] {
+    if (!this.has(key)) return [];
+    const value = this.#values[key];
+    if (!Array.isArray(value)) throw this.wrong(key, "a list");
+    return value;
+  }
+
+  /** One value of any kind, or a list of them, as a list for the caller to check; empty where there is none. */
+  values(key: string): readonly unknown[] {
+    return Array.isArray(this.#values[key]) || !this.has(key) ? this.list(key) : [this.#values[key]];
+  }
+
+  /** These values, and over them another's, whose file and place messages then name. */
+  overlaid(over: JsonConfig): JsonConfig {
+    return new JsonConfig({ ...this.#values, ...over.#values }, over.file, over.#path);
+  }
+
   object(key: string): JsonConfig {
     return new JsonConfig(this.#values[key], this.file, `${this.#path}${key}.`);
   }

@@ -1,27 +1,32 @@
 /** A decoder-only language model, loaded: passes, captures, loss and generation. */
 
-import { checkInteger, checkOptions, exp, type KvCache } from "@qkv/core";
+import { checkInteger, checkOptions, type KvCache } from "@qkv/core";
 import type { Tokenizer } from "@qkv/tokenize";
 import type { FoundChatTemplates } from "../chat/files";
 import type { ChatMessage } from "../chat/template";
 import type { ApplyChatTemplateOptions, ChatTemplates } from "../chat/templates";
-import { Generation, type GenerationLane, generateTokens } from "../generate/generate";
-import { type GenerateOptions, planGeneration } from "../generate/options";
+import {
+  type GenerationHost,
+  type GenerationPrompt,
+  generateAll,
+  generateTokens,
+  generationGroups,
+  positionsOf,
+  streams,
+} from "../generate/generate";
+import { Generation, type GenerationResult } from "../generate/generation";
+import { NO_DEFAULTS } from "../generate/generation-config";
+import { type GenerateOptions, type GenerationPlan, planGeneration } from "../generate/options";
 import { crossEntropy } from "../generate/sampling";
 import { checkedIds } from "../ids";
 import type { KernelReport, ModelKernels } from "../kernels";
+import { type LossResult, lossOf } from "../loss";
 import type { ModelConfig } from "../registry";
 import { selectTaps, type Tensor } from "../taps/capture";
+import { DecoderLane, type LanePools } from "./lane";
 import type { DecoderNetwork } from "./network";
-import { runPass } from "./pass";
-import { CachePool, ScratchPool } from "./pools";
-import { chunksOf } from "./segments";
-
-/** Most positions of a context: further on, the angles of rotary positions would lose their precision. */
-export const MAX_CONTEXT = 2 ** 22;
-
-/** A generation begins with room for so many tokens; its cache grows with it. */
-const FIRST_ROOM = 256;
+import { LOGIT_ROWS, runPass } from "./pass";
+import { CachePool, type Room, RoomPool, ScratchPool } from "./pools";
 
 /** Options of `run` and `runBatch`. */
 export interface RunOptions {
@@ -43,16 +48,6 @@ export interface RunResult {
   readonly logits: Tensor;
   /** By tap name. */
   readonly captured: Readonly<Record<string, Tensor>>;
-}
-
-/** How well the model predicts a text. */
-export interface LossResult {
-  /** Mean cross entropy of each id given those before it, in nats. */
-  readonly loss: number;
-  /** e^loss */
-  readonly perplexity: number;
-  /** Cross entropy of every id but the first, [T - 1]. */
-  readonly tokenLosses: Float64Array;
 }
 
 /** What `load` hands to a Decoder. */
@@ -100,8 +95,7 @@ export class Decoder {
   readonly #kernels: ModelKernels;
   readonly #tokenizerProblem: string | null;
   readonly #chatTemplateProblem: string | null;
-  readonly #caches: CachePool;
-  readonly #scratches: ScratchPool<unknown>;
+  readonly #pools: LanePools;
 
   constructor({ network, kernels, tokenizerProblem, chat, ...parts }: DecoderParts) {
     this.architecture = parts.architecture;
@@ -116,8 +110,11 @@ export class Decoder {
     this.#kernels = kernels;
     this.#tokenizerProblem = tokenizerProblem;
     this.#chatTemplateProblem = chat.chatTemplateProblem;
-    this.#caches = new CachePool(network.arena, parts.contextLength, (capacity) => network.createCache(capacity));
-    this.#scratches = new ScratchPool(network.arena, () => network.createScratch());
+    this.#pools = {
+      caches: new CachePool(network.arena, parts.contextLength, (capacity) => network.createCache(capacity)),
+      scratches: new ScratchPool(network.arena, () => network.createScratch()),
+      rooms: new RoomPool(network.arena),
+    };
   }
 
   /**
@@ -135,7 +132,7 @@ export class Decoder {
     checkOptions("run", options, ["capture", "logitsToKeep", "cache"]);
     const { cache, ...rest } = options;
     this.#alive();
-    if (cache !== undefined && !this.#caches.lends(cache)) {
+    if (cache !== undefined && !this.#pools.caches.lends(cache)) {
       throw new TypeError("cache: expected one from this model's createCache that was not released");
     }
     return this.#run([this.#checkedIds("ids", ids, cache)], rest, cache)[0];
@@ -174,8 +171,7 @@ export class Decoder {
     this.#pass([sequence], new Set(), [sequence.length], (_, t, logits) => {
       if (t < tokenLosses.length) tokenLosses[t] = crossEntropy(logits, sequence[t + 1]);
     });
-    const loss = tokenLosses.reduce((sum, x) => sum + x, 0) / tokenLosses.length;
-    return { loss, perplexity: exp(loss), tokenLosses };
+    return lossOf(tokenLosses);
   }
 
   /**
@@ -191,14 +187,29 @@ export class Decoder {
    * for await (const { text } of model.generate("Once upon a time", { maxNewTokens: 200 })) process.stdout.write(text);
    */
   generate(prompt: string | ArrayLike<number>, options: GenerateOptions = {}): Generation {
-    this.#alive();
-    const plan = planGeneration(options, this.endIds, this.vocabSize);
-    if (plan.stop.length > 0 && this.tokenizer === null) throw this.#noTokenizer("stop strings");
-    const ids = this.#checkedIds("prompt", typeof prompt === "string" ? this.#encode(prompt) : prompt);
-    if (plan.maxNewTokens !== null) checkInteger("maxNewTokens", plan.maxNewTokens, 0, MAX_CONTEXT - ids.length);
-    const positions = plan.maxNewTokens === null ? this.contextLength : ids.length + plan.maxNewTokens;
-    const host = { tokenizer: this.tokenizer, acquire: () => this.#acquire(ids.length, positions) };
-    return new Generation((finished) => generateTokens(host, ids, positions, plan, finished));
+    const plan = this.#plan(options);
+    const each = this.#prompt("prompt", prompt, plan, 0);
+    return new Generation((finished) => generateTokens(this.#host(), each, plan, finished), streams(plan));
+  }
+
+  /**
+   * Continues several texts or ids. They share passes, which reads the weights once for all of them; each gives what it
+   * gives alone.
+   *
+   * @throws as `generate`, the signal's reason
+   * @example
+   * const [first] = await model.generateBatch(["Once upon a time", "The dog"], { maxNewTokens: 20 });
+   */
+  async generateBatch(
+    prompts: readonly (string | ArrayLike<number>)[],
+    options: GenerateOptions = {},
+  ): Promise<GenerationResult[]> {
+    const plan = this.#plan(options);
+    if (!Array.isArray(prompts)) throw new TypeError(`prompts: expected an array, got ${String(prompts)}`);
+    const all = prompts.map((prompt: string | ArrayLike<number>, i) => this.#prompt(`prompts[${i}]`, prompt, plan, i));
+    const results: GenerationResult[] = [];
+    for (const group of generationGroups(all, plan)) results.push(...(await generateAll(this.#host(), group, plan)));
+    return results;
   }
 
   /**
@@ -220,7 +231,7 @@ export class Decoder {
   /** A cache for `run`, of at least `contextLength` positions. Give it back with `releaseCache`. */
   createCache(): KvCache {
     this.#alive();
-    return this.#caches.take(this.contextLength);
+    return this.#pools.caches.take(this.contextLength);
   }
 
   /**
@@ -229,7 +240,7 @@ export class Decoder {
    * @throws TypeError for a cache that is not this model's, or was released already
    */
   releaseCache(cache: KvCache): void {
-    this.#caches.give(cache);
+    this.#pools.caches.give(cache);
   }
 
   /** Bytes by purpose: weights, cache, scratch. */
@@ -287,63 +298,52 @@ export class Decoder {
     onLogits: (sequence: number, row: number, logits: Float32Array) => void,
     cache?: KvCache,
   ): Record<string, Tensor>[] {
+    const { caches, scratches, rooms } = this.#pools;
     const borrowed: KvCache[] = [];
-    const scratch = this.#scratches.take();
-    try {
-      if (cache === undefined) for (const ids of sequences) borrowed.push(this.#caches.take(ids.length));
-      const caches = cache === undefined ? borrowed : [cache];
-      return runPass(this.#network, scratch, { sequences, caches, capture, logitsOf, onLogits });
-    } finally {
-      for (const each of borrowed) this.#caches.give(each);
-      this.#scratches.give(scratch);
-    }
-  }
-
-  /** A cache and buffers for one generation. The cache grows up to `positions`. */
-  #acquire(promptLength: number, positions: number): GenerationLane {
-    const network = this.#network;
-    const caches = this.#caches;
-    const scratches = this.#scratches;
     const scratch = scratches.take();
-    let cache: KvCache;
+    let room: Room | null = null;
     try {
-      cache = caches.take(Math.min(positions, promptLength + FIRST_ROOM));
-    } catch (error) {
+      room = rooms.take(4 * LOGIT_ROWS * this.vocabSize);
+      if (cache === undefined) for (const ids of sequences) borrowed.push(caches.take(ids.length));
+      const into = cache === undefined ? borrowed : [cache];
+      return runPass(this.#network, scratch, {
+        sequences: sequences.map((ids, b) => ({ ids, cache: into[b], start: into[b].length, base: 0, memory: null })),
+        capture,
+        logitsOf,
+        logits: room.address,
+        onLogits,
+      });
+    } finally {
+      for (const each of borrowed) caches.give(each);
+      if (room !== null) rooms.give(room);
       scratches.give(scratch);
-      throw error;
     }
-    const grow = (needed: number): void => {
-      const larger = caches.take(Math.min(positions, Math.max(needed, 2 * cache.capacity)));
-      larger.copyFrom(cache);
-      caches.give(cache);
-      cache = larger;
-    };
-    let lastRow = 0;
-    return {
-      *advance(ids, due) {
-        if (cache.length + ids.length > cache.capacity) grow(cache.length + ids.length);
-        // A new token is a pass of one row: nothing to cut.
-        const chunks =
-          ids.length === 1
-            ? [[{ sequence: 0, ids, first: 0, cache, reach: cache.length + 1 }]]
-            : chunksOf([ids], [cache]);
-        for (const chunk of chunks) {
-          yield* network.forward(scratch, chunk, null, due);
-          lastRow = chunk[0].ids.length - 1;
-        }
-      },
-      logits: () => network.arena.f32(network.logits(scratch, lastRow), network.vocabSize),
-      release: () => {
-        caches.give(cache);
-        scratches.give(scratch);
-      },
-    };
   }
 
-  #encode(text: string): number[] {
+  #host(): GenerationHost {
+    const acquire: GenerationHost["acquire"] = (prompts, width) =>
+      new DecoderLane(this.#network, this.#pools, prompts, width);
+    return { tokenizer: this.tokenizer, acquire };
+  }
+
+  #plan(options: GenerateOptions): GenerationPlan {
+    this.#alive();
+    const { endIds, vocabSize } = this;
+    const plan = planGeneration(options, { kind: "decoder", endIds, vocabSize, defaults: NO_DEFAULTS });
+    if (plan.stop.length > 0 && this.tokenizer === null) throw this.#noTokenizer("stop strings");
+    return plan;
+  }
+
+  #prompt(name: string, prompt: string | ArrayLike<number>, plan: GenerationPlan, index: number): GenerationPrompt {
+    const ids = this.#checkedIds(name, typeof prompt === "string" ? this.#encode(name, prompt) : prompt);
+    const positions = positionsOf(plan, ids.length, this.contextLength);
+    return { ids, promptTokens: ids.length, textPrefix: ids, encoderIds: null, memory: null, positions, index };
+  }
+
+  #encode(name: string, text: string): number[] {
     if (this.tokenizer === null) throw this.#noTokenizer("a text");
     if (text === "") {
-      throw new RangeError("prompt: expected some text, got none; to start from nothing pass the BOS id");
+      throw new RangeError(`${name}: expected some text, got none; to start from nothing pass the BOS id`);
     }
     return this.tokenizer.encode(text).ids;
   }

@@ -33,6 +33,6 @@ export interface DecoderNetwork<Scratch = unknown> {
     due: () => boolean,
   ): Generator<void, void>;
 
-  /** Logits of one row of the last `forward`: an address of [V] floats, valid until the next call. */
-  logits(scratch: Scratch, row: number): Address;
+  /** out[rows, V]: logits of adjacent rows of the last `forward`. */
+  logits(scratch: Scratch, row: number, rows: number, out: Address): void;
 }

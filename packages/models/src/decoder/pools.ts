@@ -1,9 +1,11 @@
 /** Caches and buffers that passes borrow: kept for the next, made anew only when all of them are in use. */
 
-import type { Arena, KvCache } from "@qkv/core";
+import type { Address, Arena, KvCache } from "@qkv/core";
 
 /** No cache is smaller: so few positions cost next to nothing, and more lengths can share one. */
 const LEAST_CAPACITY = 32;
+/** As LEAST_CAPACITY, in bytes. */
+const LEAST_ROOM = 4096;
 
 /** Key/value caches, lent by how many positions they must hold. */
 export class CachePool {
@@ -13,12 +15,12 @@ export class CachePool {
   readonly #free: KvCache[] = [];
   readonly #lent = new Set<KvCache>();
 
-  constructor(arena: Arena, contextLength: number, create: (capacity: number) => KvCache) {
+  /** @param first positions of the cache that is laid out with the weights, so that a model that loads can run */
+  constructor(arena: Arena, contextLength: number, create: (capacity: number) => KvCache, first = contextLength) {
     this.#arena = arena;
     this.#create = create;
     this.#contextLength = contextLength;
-    // One is laid out with the weights, so that a model that loads can run.
-    this.#free.push(create(contextLength));
+    this.#free.push(create(first));
   }
 
   /**
@@ -54,6 +56,38 @@ export class CachePool {
     while (capacity < positions) capacity *= 2;
     if (positions <= this.#contextLength) capacity = Math.min(capacity, this.#contextLength);
     return this.#arena.attempt(() => this.#create(capacity));
+  }
+}
+
+/** Some bytes of an arena. */
+export interface Room {
+  readonly address: Address;
+  readonly bytes: number;
+}
+
+/** Bytes for a while: lent by how many are needed. */
+export class RoomPool {
+  readonly #arena: Arena;
+  readonly #free: Room[] = [];
+
+  constructor(arena: Arena) {
+    this.#arena = arena;
+  }
+
+  /** At least so many bytes: the least that is free. @throws OutOfMemoryError if new ones do not fit */
+  take(bytes: number): Room {
+    let best = -1;
+    for (const [i, free] of this.#free.entries()) {
+      if (free.bytes >= bytes && (best < 0 || free.bytes < this.#free[best].bytes)) best = i;
+    }
+    if (best >= 0) return this.#free.splice(best, 1)[0];
+    // In powers of two, as caches are.
+    const size = 2 ** Math.ceil(Math.log2(Math.max(bytes, LEAST_ROOM)));
+    return { address: this.#arena.take(size, "scratch"), bytes: size };
+  }
+
+  give(room: Room): void {
+    this.#free.push(room);
   }
 }
 

@@ -65,12 +65,15 @@ export interface AttentionRules {
   readonly bias: PositionBias | null;
 }
 
+/** Where attention of a pass finds its queries, keys and values, and leaves its results. */
+export type AttentionBuffers = Pick<BlockScratch, "q" | "k" | "v" | "attended" | "attention" | "probs">;
+
 export const SEE_ALL: AttentionRules = { mask: BIDIRECTIONAL, bias: null };
 
 /** attended = attention(q, k, v), each text to itself; nothing is computed between texts. */
 export function attendWithinTexts(
   kernels: Kernels,
-  s: BlockScratch,
+  s: AttentionBuffers,
   texts: readonly PackedText[],
   { mask, bias }: AttentionRules,
   probsTap: string,
@@ -91,7 +94,7 @@ export function attendWithinTexts(
     call.keyCount = T;
     kernels.attention(s.attended + offset, call);
     if (capture?.wants(probsTap))
-      captureProbs(kernels, call, s.attended + offset, s.probs, probsTap, sequence, capture);
+      captureProbs(kernels, call, s.attended + offset, s.probs, probsTap, { sequence, first: 0, keys: T }, capture);
     row += T;
   }
 }

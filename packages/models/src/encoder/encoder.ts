@@ -427,7 +427,7 @@ export class Encoder {
     }
     const taps = selectTaps(patterns, this.taps);
     const computed = this.outputs.filter((name) => outputs.includes(name) || taps.has(name));
-    const lengths = inputs.map(({ ids }) => ({ length: ids.length, start: 0 }));
+    const lengths = inputs.map(({ ids }) => ids.length);
     const capture = taps.size === 0 ? null : new Capture(taps, lengths, this.#network.arena);
     const results: EncoderResult[] = [];
     const each = (index: number, { hidden, outputs: values }: EncoderOutput): void => {

@@ -5,6 +5,7 @@ import type { Capture } from "../taps/capture";
 import type { Head } from "./heads";
 import type { EncoderNetwork, PackedText } from "./network";
 import { createHeadBuffers, type HeadBuffers, headOf, headOutput, namedOutput, type OutputName } from "./outputs";
+import { PassBuffers } from "./pass-buffers";
 
 /** A text to encode. */
 export interface EncoderInput {
@@ -24,12 +25,6 @@ export interface EncoderOutput {
   readonly outputs: Readonly<Partial<Record<OutputName, Float32Array>>>;
 }
 
-/** Buffers of a pass. */
-export interface EncoderBuffers {
-  readonly rows: number;
-  readonly network: unknown;
-}
-
 /** What one pass is to do. */
 export interface EncoderPass {
   readonly inputs: readonly EncoderInput[];
@@ -43,7 +38,7 @@ export interface EncoderPass {
 export class PassRunner {
   readonly network: EncoderNetwork;
   readonly kernels: Kernels;
-  readonly #free: EncoderBuffers[] = [];
+  readonly #buffers: PassBuffers;
   readonly #head: HeadBuffers | null;
 
   /** @param rows what the first buffers have room for; they are laid out with the weights */
@@ -51,7 +46,7 @@ export class PassRunner {
     this.network = network;
     this.kernels = kernels;
     this.#head = createHeadBuffers(network);
-    this.#free.push(this.#create(rows));
+    this.#buffers = new PassBuffers(network, rows);
   }
 
   /** One pass. Yields where `due` says so. @throws OutOfMemoryError where buffers for so many rows do not fit */
@@ -59,9 +54,9 @@ export class PassRunner {
     const { network, kernels } = this;
     const texts = inputs.map(({ ids, typeIds }, sequence): PackedText => ({ sequence, ids, typeIds, first: 0 }));
     const rows = texts.reduce((sum, { ids }) => sum + ids.length, 0);
-    const buffers = this.#take(rows);
+    const buffers = this.#buffers.take(rows);
     try {
-      const hidden = yield* network.forward(buffers.network, texts, capture, due);
+      const hidden = yield* network.forward(buffers.scratch, texts, capture, due);
       const D = network.hiddenSize;
       capture?.rows("final", texts, hidden, D);
       const byHead = new Map<Head, Float32Array[]>();
@@ -83,26 +78,12 @@ export class PassRunner {
         row += ids.length;
       }
     } finally {
-      this.#free.push(buffers);
+      this.#buffers.give(buffers);
     }
   }
 
   /** Buffers of heads, for work that is done before anybody else gets a turn. */
   headBuffers(): HeadBuffers {
     return this.#head as HeadBuffers;
-  }
-
-  #take(rows: number): EncoderBuffers {
-    let best = -1;
-    for (const [i, free] of this.#free.entries()) {
-      if (free.rows >= rows && (best < 0 || free.rows < this.#free[best].rows)) best = i;
-    }
-    if (best >= 0) return this.#free.splice(best, 1)[0];
-    // In powers of two: there must not be buffers for every length that ever came.
-    return this.network.arena.attempt(() => this.#create(2 ** Math.ceil(Math.log2(rows))));
-  }
-
-  #create(rows: number): EncoderBuffers {
-    return { rows, network: this.network.createScratch(rows) };
   }
 }

@@ -1,199 +1,248 @@
-/** The loop of generation: prompt in, tokens and text out, one at a time. */
+/** The loop of generation: prompts in, passes through the model, a search that chooses; text out. */
 
+import { checkInteger } from "@qkv/core";
 import type { Tokenizer } from "@qkv/tokenize";
+import type { Memory } from "../decoder/segments";
 import { Pacer } from "../pace";
+import { BeamSearch } from "./beam-search";
+import type { Finished, GeneratedSequence, GenerationResult, Tokens } from "./generation";
 import type { GenerationPlan } from "./options";
-import { seededRandom } from "./random";
-import { applyTemperature, argmax, forbidRepeatedNgrams, keepTopK, keepTopP, sample, subtractMax } from "./sampling";
-import { StopStrings } from "./stop-strings";
+import { createProcessors } from "./processors/create";
+import type { Branch, Search } from "./search";
+import { type TextStream, textOf, textStream } from "./text-stream";
+import { TokenSearch } from "./token-search";
 
-/** One new token. */
-export interface GeneratedToken {
-  readonly id: number;
-  /** What it adds to the text: "" while a character or a possible stop string is incomplete, or without a tokenizer. */
-  readonly text: string;
-}
-
-/** Why a generation ended: an end token or a stop string; or maxNewTokens or the end of the context. */
-export type FinishReason = "stop" | "length";
-
-/** What a generation has come to. */
-export interface GenerationResult {
-  /** The new text; null if the model has no tokenizer. */
-  readonly text: string | null;
-  /** The new ids, the end token included if it came. */
+/** What new text starts from. */
+export interface GenerationPrompt {
+  /** Ids before the first new one: of a decoder the prompt, of an encoder-decoder the start token. At least one. */
   readonly ids: readonly number[];
+  /** How many tokens the caller gave. */
   readonly promptTokens: number;
-  readonly finishReason: FinishReason;
-  /** Where sampling started: pass it to get the same text again. null when greedy. */
-  readonly seed: number | null;
-}
-
-/** What a generation tells when its last token is chosen. */
-export type Finished = (result: GenerationResult) => void;
-
-type Tokens = AsyncGenerator<GeneratedToken, void, void>;
-
-/**
- * A generation: iterate over it once for tokens as they come, or await `result()`, or both. It starts with the first of
- * the two. Leaving the loop ends it and frees its cache.
- */
-export class Generation implements AsyncIterable<GeneratedToken> {
-  readonly #tokens: Tokens;
-  readonly #outcome: Promise<GenerationResult>;
-  #finished: Finished = () => {};
-  #failed: (reason: unknown) => void = () => {};
-  #started = false;
-
-  /** @param start makes the tokens, and calls back before it gives the last one */
-  constructor(start: (finished: Finished) => Tokens) {
-    this.#outcome = new Promise((resolve, reject) => {
-      this.#finished = resolve;
-      this.#failed = reject;
-    });
-    this.#outcome.catch(() => {}); // who iterates and never asks for the result has seen the error in the loop
-    this.#tokens = start(this.#finished);
-  }
-
-  /** @throws Error if it is being iterated over, or was */
-  [Symbol.asyncIterator](): AsyncIterableIterator<GeneratedToken, void, void> {
-    if (this.#started) throw new Error("a generation can be iterated over once");
-    this.#started = true;
-    const iterator: AsyncIterableIterator<GeneratedToken, void, void> = {
-      next: () => this.#step(() => this.#tokens.next()),
-      return: () => this.#step(() => this.#tokens.return()),
-      throw: (error: unknown) => this.#step(() => this.#tokens.throw(error)),
-      [Symbol.asyncIterator]: () => iterator,
-    };
-    return iterator;
-  }
-
-  /**
-   * The whole result. Runs the generation if nobody iterates over it, else waits for who does.
-   *
-   * @throws the signal's reason if it was aborted, what failed if it failed, an Error if the loop was left early
-   */
-  async result(): Promise<GenerationResult> {
-    if (!this.#started) {
-      for await (const _ of this) {
-        // only the result is wanted
-      }
-    }
-    return this.#outcome;
-  }
-
-  async #step(
-    step: () => Promise<IteratorResult<GeneratedToken, void>>,
-  ): Promise<IteratorResult<GeneratedToken, void>> {
-    try {
-      const result = await step();
-      if (result.done) this.#failed(new Error("the generation was ended before it was complete"));
-      return result;
-    } catch (error) {
-      this.#failed(error);
-      throw error;
-    }
-  }
+  /** Ids that the text continues, for the spaces at its beginning. */
+  readonly textPrefix: readonly number[];
+  /** Ids of the encoder's input; null where there is no encoder. */
+  readonly encoderIds: readonly number[] | null;
+  /** How many positions `ids` and the new ones may take together. */
+  readonly positions: number;
+  /** Which prompt of a batch it is. */
+  readonly index: number;
+  /** What cross-attention reads; null where there is no encoder. */
+  readonly memory: Memory | null;
 }
 
 /** What the loop needs of a model. */
 export interface GenerationHost {
   readonly tokenizer: Tokenizer | null;
-  /** A cache and buffers, until `release`. */
-  acquire(): GenerationLane;
+  /** Caches and buffers for these prompts, each with so many sequences at most, until `release`. */
+  acquire(prompts: readonly GenerationPrompt[], width: number): GenerationLane;
 }
 
-/** One sequence under way. */
+/** Prompts under way together: they share passes, and no number of any depends on the others. */
 export interface GenerationLane {
-  /** Passes new ids in chunks; yields between layers where `due` says so. Leaves the logits of the last id. */
-  advance(ids: readonly number[], due: () => boolean): Generator<void, void>;
-  /** Logits [V] after the last id: a view that the caller may change, valid until the next pass. */
-  logits(): Float32Array;
+  /** Passes the prompts; leaves a row of logits for each. Yields between layers where `due` says so. */
+  start(due: () => boolean): Generator<void, void>;
+  /** Passes a token for each branch, whose parents are rows of the last pass; leaves a row of logits for each. */
+  step(branches: readonly Branch[], due: () => boolean): Generator<void, void>;
+  /** Logits [V] of a row of the last pass: a view that the caller may change, valid until the next pass. */
+  logits(row: number): Float32Array;
   release(): void;
 }
 
+/** Most positions of a context: further on, the angles of rotary positions would lose their precision. */
+export const MAX_CONTEXT = 2 ** 22;
+
+/** Sequences that share passes: with more, what each adds to a pass outweighs the weights that they read together. */
+const MOST_SEQUENCES = 32;
+
 /**
- * @param prompt ids, at least one
- * @param positions how many positions prompt and new tokens may take together
+ * How many positions a prompt of so many ids and its new tokens may take.
+ *
+ * @throws RangeError for more than any context has
+ */
+export function positionsOf(plan: GenerationPlan, promptLength: number, contextLength: number): number {
+  const { maxNewTokens, maxLength } = plan;
+  if (maxNewTokens !== null) checkInteger("maxNewTokens", maxNewTokens, 0, MAX_CONTEXT - promptLength);
+  if (maxLength !== null) checkInteger("maxLength", maxLength, 0, MAX_CONTEXT);
+  return maxNewTokens === null ? (maxLength ?? contextLength) : promptLength + maxNewTokens;
+}
+
+/** Most new tokens of a prompt. */
+function limitOf({ positions, ids }: GenerationPrompt): number {
+  return Math.max(0, positions - ids.length);
+}
+
+/** How many sequences a plan keeps under way. */
+function widthOf(plan: GenerationPlan): number {
+  return plan.beams?.numBeams ?? plan.numReturnSequences;
+}
+
+/** Whether tokens can be given as they are chosen. */
+export function streams(plan: GenerationPlan): boolean {
+  return plan.beams === null && plan.numReturnSequences === 1;
+}
+
+/** A prompt and its search. */
+class Job {
+  readonly prompt: GenerationPrompt;
+  readonly search: Search | null;
+  readonly #plan: GenerationPlan;
+  readonly #tokenizer: Tokenizer | null;
+  /** Of each sequence, where its text comes token by token. */
+  readonly #texts: readonly TextStream[];
+  /** Chosen since they were last taken. */
+  #tokens: { id: number; text: string }[] = [];
+
+  constructor(tokenizer: Tokenizer | null, prompt: GenerationPrompt, plan: GenerationPlan) {
+    this.prompt = prompt;
+    this.#plan = plan;
+    this.#tokenizer = tokenizer;
+    const { beams, sampling, numReturnSequences, scores, stopIds: endIds } = plan;
+    const maxNewTokens = limitOf(prompt);
+    this.#texts =
+      beams === null
+        ? Array.from({ length: numReturnSequences }, () => textStream(tokenizer, prompt.textPrefix, plan.stop))
+        : [];
+    const create = () =>
+      createProcessors(plan, {
+        index: prompt.index,
+        encoderIds: prompt.encoderIds,
+        promptLength: prompt.ids.length,
+        maxLength: prompt.positions,
+        endIds: [...endIds],
+      });
+    const common = { prompt: prompt.ids, maxNewTokens, endIds };
+    if (maxNewTokens === 0) this.search = null;
+    else if (beams !== null) {
+      this.search = new BeamSearch({ ...common, ...beams, numReturnSequences, scores: true, processors: create() });
+    } else {
+      const seeds = Array.from({ length: numReturnSequences }, (_, i) =>
+        sampling === null ? null : (sampling.seed + i) % Number.MAX_SAFE_INTEGER,
+      );
+      const onToken = (sequence: number, id: number) => this.#onToken(sequence, id);
+      this.search = new TokenSearch({ ...common, processors: create(), seeds, scores, lengthPenalty: 1, onToken });
+    }
+  }
+
+  /** Tokens that were chosen since the last call. */
+  take(): { id: number; text: string }[] {
+    const tokens = this.#tokens;
+    this.#tokens = [];
+    return tokens;
+  }
+
+  /** Once the search is over. */
+  result(): GenerationResult {
+    const { plan, tokenizer, prompt } = { plan: this.#plan, tokenizer: this.#tokenizer, prompt: this.prompt };
+    const found = this.search?.found() ?? [
+      { ids: [], finishReason: "length" as const, score: null, tokenScores: plan.scores ? [] : null },
+    ];
+    const sequences = found.map(({ ids, finishReason, score, tokenScores }, i): GeneratedSequence => {
+      const text = this.#texts.length > 0 ? this.#texts[i].whole() : textOf(tokenizer, prompt.textPrefix, ids);
+      return { text, ids, finishReason, score, tokenScores: plan.scores ? tokenScores : null };
+    });
+    const { promptTokens } = prompt;
+    return { ...sequences[0], sequences, promptTokens, seed: plan.sampling?.seed ?? null };
+  }
+
+  /** What is held back of the texts comes with their last token. */
+  finish(): GenerationResult {
+    const last = this.#tokens.at(-1);
+    for (const text of this.#texts) {
+      const rest = text.flush();
+      if (last !== undefined) last.text += rest;
+    }
+    return this.result();
+  }
+
+  #onToken(sequence: number, id: number): boolean {
+    const text = this.#texts[sequence];
+    this.#tokens.push({ id, text: text.push(id) });
+    return text.stopped();
+  }
+}
+
+/**
+ * One prompt, token by token.
+ *
  * @param finished told the result before the last token is given
  */
 export async function* generateTokens(
   host: GenerationHost,
-  prompt: readonly number[],
-  positions: number,
+  prompt: GenerationPrompt,
   plan: GenerationPlan,
   finished: Finished,
 ): Tokens {
-  const { signal, sampling, stopIds } = plan;
-  signal?.throwIfAborted();
-  const ids: number[] = [];
-  const text = textStream(host.tokenizer, prompt, plan.stop);
-  const finish = (finishReason: FinishReason) =>
-    finished({ text: text.whole(), ids, promptTokens: prompt.length, finishReason, seed: sampling?.seed ?? null });
-  const limit = positions - prompt.length;
-  if (limit <= 0) return finish("length");
+  plan.signal?.throwIfAborted();
+  const job = new Job(host.tokenizer, prompt, plan);
+  if (job.search === null) return finished(job.result());
+  for await (const [over] of passes(host, [job], plan)) {
+    if (over) finished(job.finish());
+    const tokens = job.take();
+    if (streams(plan)) yield* tokens;
+  }
+}
 
-  const choose = chooser(plan, prompt);
+/** Several prompts at once: each gives what it gives alone. */
+export async function generateAll(
+  host: GenerationHost,
+  prompts: readonly GenerationPrompt[],
+  plan: GenerationPlan,
+): Promise<GenerationResult[]> {
+  plan.signal?.throwIfAborted();
+  const jobs = prompts.map((prompt) => new Job(host.tokenizer, prompt, plan));
+  const searching = jobs.filter(({ search }) => search !== null);
+  if (searching.length > 0) {
+    for await (const _ of passes(host, searching, plan)) {
+      for (const job of searching) job.take();
+    }
+  }
+  return jobs.map((job) => (job.search === null ? job.result() : job.finish()));
+}
+
+/** Prompts in their order, as many together as is of use to each other. */
+export function* generationGroups<T>(prompts: readonly T[], plan: GenerationPlan): Generator<readonly T[]> {
+  const size = Math.max(1, Math.floor(MOST_SEQUENCES / widthOf(plan)));
+  for (let at = 0; at < prompts.length; at += size) yield prompts.slice(at, at + size);
+}
+
+/** Runs searches to their end. Gives, after each choice of tokens, which of them are over. */
+async function* passes(
+  host: GenerationHost,
+  jobs: readonly Job[],
+  plan: GenerationPlan,
+): AsyncGenerator<readonly boolean[], void, void> {
+  const { signal } = plan;
   const pacer = new Pacer();
-  const lane = host.acquire();
-  try {
-    for (let next = prompt; ids.length < limit; next = [ids[ids.length - 1]]) {
-      for (const _ of lane.advance(next, pacer.due)) {
-        await pacer.rest();
-        signal?.throwIfAborted();
-      }
-      const id = choose(lane.logits());
-      ids.push(id);
-      let piece = text.push(id);
-      const last = stopIds.has(id) || text.stopped() || ids.length === limit;
-      if (last) {
-        piece += text.flush();
-        finish(stopIds.has(id) || text.stopped() ? "stop" : "length");
-      }
-      yield { id, text: piece };
-      if (last) return;
+  const complete = async (work: Generator<void, void>): Promise<void> => {
+    for (const _ of work) {
+      await pacer.rest();
       signal?.throwIfAborted();
+    }
+  };
+  const lane = host.acquire(
+    jobs.map(({ prompt }) => prompt),
+    widthOf(plan),
+  );
+  try {
+    await complete(lane.start(pacer.due));
+    // The first row of each search among those of the last pass; null once it is over
+    let firstRows: (number | null)[] = jobs.map((_, i) => i);
+    for (;;) {
+      const branches: Branch[] = [];
+      firstRows = jobs.map(({ search }, i) => {
+        const before = firstRows[i];
+        if (before === null) return null;
+        const first = branches.length;
+        const next = (search as Search).advance((row) => lane.logits(before + row));
+        for (const { parent, id } of next) branches.push({ parent: before + parent, id });
+        return next.length === 0 ? null : first;
+      });
+      yield firstRows.map((row) => row === null);
+      if (branches.length === 0) return;
+      signal?.throwIfAborted();
+      await complete(lane.step(branches, pacer.due));
     }
   } finally {
     lane.release();
   }
-}
-
-/** The new text as it comes: ids decoded, and cut at a stop string. */
-function textStream(tokenizer: Tokenizer | null, prompt: readonly number[], stop: readonly string[]) {
-  // Embeddings are often padded to a round number of rows: ids past the vocabulary have no text.
-  const known = (id: number) => tokenizer !== null && id < tokenizer.vocabSize;
-  const decoder = tokenizer?.decodeStream({ prefix: prompt.filter(known) }) ?? null;
-  const stopStrings = new StopStrings(stop);
-  let text = "";
-  const shown = (piece: string) => {
-    text += piece;
-    return piece;
-  };
-  return {
-    push: (id: number) => (decoder !== null && known(id) ? shown(stopStrings.push(decoder.push(id))) : ""),
-    flush: () => (decoder === null ? "" : shown(stopStrings.push(decoder.flush()) + stopStrings.flush())),
-    stopped: () => stopStrings.stopped,
-    /** All so far; null without a tokenizer. */
-    whole: () => (decoder === null ? null : text),
-  };
-}
-
-/** How the next id is chosen from a row of logits, which is used up; it remembers what it chose. */
-function chooser(plan: GenerationPlan, prompt: readonly number[]): (logits: Float32Array) => number {
-  const { sampling, noRepeatNgramSize } = plan;
-  const history = [...prompt];
-  const random = sampling === null ? null : seededRandom(sampling.seed);
-  return (logits) => {
-    if (noRepeatNgramSize !== null) forbidRepeatedNgrams(logits, history, noRepeatNgramSize);
-    if (sampling !== null) {
-      subtractMax(logits);
-      applyTemperature(logits, sampling.temperature);
-      if (sampling.topK !== null) keepTopK(logits, sampling.topK);
-      keepTopP(logits, sampling.topP);
-    }
-    const id = random === null ? argmax(logits) : sample(logits, random);
-    history.push(id);
-    return id;
-  };
 }

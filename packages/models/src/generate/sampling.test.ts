@@ -1,64 +1,9 @@
-/** Sampling against Hugging Face's logits processors, and the properties that no golden shows. */
+/** Choosing a token: the properties that no golden shows. `processors/` is held against transformers. */
 
-import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { seededRandom } from "./random";
-import {
-  applyTemperature,
-  argmax,
-  crossEntropy,
-  forbidRepeatedNgrams,
-  keepTopK,
-  keepTopP,
-  sample,
-  subtractMax,
-} from "./sampling";
-
-interface Processors {
-  readonly ids: number[][];
-  readonly scores: number[][];
-  readonly cases: {
-    readonly case: string;
-    readonly parameters: Record<string, number>;
-    readonly output: (number | string)[][];
-  }[];
-}
-
-const goldens = JSON.parse(
-  readFileSync(new URL("../../../../tests/fixtures/goldens/processors.json", import.meta.url), "utf8"),
-) as Processors;
-
-const PROCESSORS: Record<string, (logits: Float32Array, parameters: Record<string, number>, ids: number[]) => void> = {
-  "temperature-low": (logits, { temperature }) => applyTemperature(logits, temperature),
-  "temperature-high": (logits, { temperature }) => applyTemperature(logits, temperature),
-  "top-k": (logits, { top_k }) => keepTopK(logits, top_k),
-  "top-k-one": (logits, { top_k }) => keepTopK(logits, top_k),
-  "top-k-more-than-vocab": (logits, { top_k }) => keepTopK(logits, top_k),
-  "top-p": (logits, { top_p }) => keepTopP(logits, top_p),
-  "top-p-small": (logits, { top_p }) => keepTopP(logits, top_p),
-  "top-p-one": (logits, { top_p }) => keepTopP(logits, top_p),
-  "top-p-zero": (logits, { top_p }) => keepTopP(logits, top_p),
-  "no-repeat-1gram": (logits, { ngram_size }, ids) => forbidRepeatedNgrams(logits, ids, ngram_size),
-  "no-repeat-2gram": (logits, { ngram_size }, ids) => forbidRepeatedNgrams(logits, ids, ngram_size),
-  "no-repeat-3gram": (logits, { ngram_size }, ids) => forbidRepeatedNgrams(logits, ids, ngram_size),
-  "no-repeat-longer-than-text": (logits, { ngram_size }, ids) => forbidRepeatedNgrams(logits, ids, ngram_size),
-};
-
-describe.each(Object.keys(PROCESSORS))("%s", (name) => {
-  const golden = goldens.cases.find((each) => each.case === name);
-  test.each(goldens.scores.map((scores, row) => [row, scores] as const))("row %i", (row, scores) => {
-    const logits = Float32Array.from(scores);
-    PROCESSORS[name](logits, golden?.parameters ?? {}, goldens.ids[row]);
-    const expected = golden?.output[row].map((value) => (value === "-inf" ? Number.NEGATIVE_INFINITY : Number(value)));
-    expect(logits.length).toBe(expected?.length);
-    expected?.forEach((value, id) => {
-      if (Number.isFinite(value))
-        expect(Math.abs(logits[id] - value)).toBeLessThan(1e-6 * Math.max(1, Math.abs(value)));
-      else expect(logits[id]).toBe(value);
-    });
-  });
-});
+import { applyTemperature, argmax, crossEntropy, keepTopK, keepTopP, sample, subtractMax } from "./sampling";
 
 describe("argmax", () => {
   test("the first of equals", () => expect(argmax([1, 3, 3])).toBe(1));

@@ -27,9 +27,10 @@ import {
 import { ACTIVATION_NAMES } from "../config/activation";
 import { type JsonConfig, MAX_HEAD_DIM, MAX_LAYERS, MAX_WIDTH } from "../config/json-config";
 import { parseRope } from "../config/rope";
+import { attendToPast } from "../decoder/attention";
 import type { DecoderNetwork } from "../decoder/network";
-import { CHUNK_ROWS, type Segment } from "../decoder/segments";
-import { attentionCall, captureProbs, layerTaps, noProbs, type ProbsRoom, product } from "../layers";
+import { adjacentRows, CHUNK_ROWS, type Segment } from "../decoder/segments";
+import { attentionCall, layerTaps, noProbs, type ProbsRoom, product } from "../layers";
 import type { Capture } from "../taps/capture";
 import type { Weights } from "../weights/weights";
 
@@ -162,7 +163,6 @@ interface LlamaScratch {
   readonly up: Address; // [N, F]
   readonly cos: Address; // [N, R/2]
   readonly sin: Address; // [N, R/2]
-  readonly logits: Address; // [V]
   readonly attention: AttentionCall;
   readonly probs: ProbsRoom;
 }
@@ -216,7 +216,6 @@ export class Llama implements DecoderNetwork<LlamaScratch> {
       up: rows(F),
       cos: rows(rope.rotaryDim / 2),
       sin: rows(rope.rotaryDim / 2),
-      logits: this.arena.allocate(4 * this.config.vocabSize, "scratch"),
       attention: attentionCall({ heads: H, kvHeads: numKeyValueHeads, headDim: K }, CAUSAL),
       probs: noProbs(),
     };
@@ -242,7 +241,7 @@ export class Llama implements DecoderNetwork<LlamaScratch> {
       const layer = layers[i];
       // x += attention(norm(x))
       this.#norm(s, layer.inputNorm, N);
-      this.#attention(i, layer, s, segments, capture);
+      this.#attention(i, layer, s, N, segments, capture);
       k.add(s.x, s.x, s.projected, N * D);
 
       // x += mlp(norm(x))
@@ -259,9 +258,8 @@ export class Llama implements DecoderNetwork<LlamaScratch> {
     for (const { cache, ids } of segments) cache.advance(ids.length);
   }
 
-  logits(s: LlamaScratch, row: number): Address {
-    this.#kernels.matmul(s.logits, s.normed + 4 * row * this.config.hiddenSize, this.#weights.lmHead, null, 1);
-    return s.logits;
+  logits(s: LlamaScratch, row: number, rows: number, out: Address): void {
+    this.#kernels.matmul(out, s.normed + 4 * row * this.config.hiddenSize, this.#weights.lmHead, null, rows);
   }
 
   /** normed = norm(x). */
@@ -269,47 +267,32 @@ export class Llama implements DecoderNetwork<LlamaScratch> {
     this.#kernels.rmsNorm(s.normed, s.x, weight, N, width, eps);
   }
 
-  /** projected = o(attention(rope(q), rope(k), v)), each segment over its own cache. */
+  /** projected = o(attention(rope(q), rope(k), v)), each segment over its own past. */
   #attention(
     index: number,
     layer: LlamaLayer,
     s: LlamaScratch,
+    N: number,
     segments: readonly Segment[],
     capture: Capture | null,
   ): void {
     const { numAttentionHeads: H, numKeyValueHeads: G, headDim: K, hiddenSize: D, rope } = this.config;
     const k = this.#kernels;
     const R = rope.rotaryDim;
-    let row = 0;
-    for (const { sequence, ids, cache } of segments) {
-      const T = ids.length;
-      const position = cache.length;
-      const normed = s.normed + 4 * row * D;
-      const q = s.q + 4 * row * H * K;
-      const angles = 4 * row * (R / 2);
+    const [toQ, toK, toV] = layer.qkv;
+    for (const { cache, row, first, rows } of adjacentRows(segments)) {
       // k and v are written where they stay
-      const key = cache.keyRow(index, position);
-      const [toQ, toK, toV] = layer.qkv;
-      toQ.out = q;
-      toK.out = key;
-      toV.out = cache.valueRow(index, position);
-      k.matmuls(normed, T, layer.qkv);
-      k.rope(q, s.cos + angles, s.sin + angles, T, H, K, R, "half-split");
-      k.rope(key, s.cos + angles, s.sin + angles, T, G, K, R, "half-split");
-
-      const call = s.attention;
-      call.q = q;
-      call.keys = cache.keyRow(index, 0);
-      call.values = cache.valueRow(index, 0);
-      call.queries = T;
-      call.keyCount = position + T;
-      call.position = position;
-      const attended = s.attended + 4 * row * H * K;
-      k.attention(attended, call);
-      if (capture?.wants(layer.probsTap)) captureProbs(k, call, attended, s.probs, layer.probsTap, sequence, capture);
-      row += T;
+      toQ.out = s.q + 4 * first * H * K;
+      toK.out = cache.keyRow(index, row);
+      toV.out = cache.valueRow(index, row);
+      k.matmuls(s.normed + 4 * first * D, rows, layer.qkv);
+      const angles = 4 * first * (R / 2);
+      k.rope(toQ.out, s.cos + angles, s.sin + angles, rows, H, K, R, "half-split");
+      k.rope(toK.out, s.cos + angles, s.sin + angles, rows, G, K, R, "half-split");
     }
-    k.matmul(s.projected, s.attended, layer.o.weight, layer.o.bias, row);
+    const pass = { q: s.q, attended: s.attended, segments, probs: s.probs, capture };
+    attendToPast(k, s.attention, index, layer.probsTap, pass);
+    k.matmul(s.projected, s.attended, layer.o.weight, layer.o.bias, N);
   }
 
   /** projected = down(act(gate(x)) * up(x)). */
@@ -327,10 +310,10 @@ export class Llama implements DecoderNetwork<LlamaScratch> {
   #angles(s: LlamaScratch, segments: readonly Segment[]): void {
     const half = this.config.rope.rotaryDim / 2;
     let row = 0;
-    for (const { ids, cache, reach } of segments) {
+    for (const { ids, position, reach } of segments) {
       const cos = this.arena.f32(s.cos + 4 * row * half, ids.length * half);
       const sin = this.arena.f32(s.sin + 4 * row * half, ids.length * half);
-      const positions = ids.map((_, t) => cache.length + t);
+      const positions = ids.map((_, t) => position + t);
       ropeAngles(this.#frequencies(reach), positions, cos, sin);
       row += ids.length;
     }

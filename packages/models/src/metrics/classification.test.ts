@@ -52,3 +52,19 @@ test("nothing at all gives zeros, and unequal lengths throw", () => {
   expect(() => classificationScores([1], [1, 2])).toThrow(RangeError);
   expect(() => multiLabelScores([[1]], [])).toThrow(RangeError);
 });
+
+test("what is no array throws, with the name of the argument", () => {
+  const bad: readonly unknown[] = [undefined, null, 7, "joy", {}, { length: -1 }, () => 0];
+  for (const value of bad) {
+    for (const f of [accuracy, classificationScores, multiLabelScores]) {
+      expect(() => f(value as never, [])).toThrow(TypeError);
+      expect(() => f(value as never, [])).toThrow(`${f.name}: predictions: expected an array, got `);
+      expect(() => f([], value as never)).toThrow(`${f.name}: references: expected an array, got `);
+    }
+  }
+  expect(() => multiLabelScores([["a"]], ["ab"] as never)).toThrow(
+    'multiLabelScores: references[0]: expected labels, as an array or a set, got "ab"',
+  );
+  expect(() => multiLabelScores([null] as never, [["a"]])).toThrow("multiLabelScores: predictions[0]: expected labels");
+  expect(multiLabelScores([new Set(["a"])], [["a"]]).accuracy).toBe(1);
+});

@@ -1,5 +1,6 @@
 /** Metrics of classification: accuracy; precision, recall and F1 by label and averaged. */
 
+import { shown } from "../errors";
 import { checkSameLength, LabelCounts, type LabelScores } from "./counts";
 
 /** What a class is called. */
@@ -14,7 +15,7 @@ export interface ClassificationScores<L extends Label> extends LabelScores<L> {
 /**
  * Share of the predictions that are right, from 0 to 1; NaN of none.
  *
- * @throws RangeError if there are not as many of both
+ * @throws RangeError if there are not as many of both; TypeError for what is no array
  * @example
  * accuracy(["joy", "fear"], ["joy", "anger"]); // 0.5
  */
@@ -29,7 +30,7 @@ export function accuracy<L extends Label>(predictions: ArrayLike<L>, references:
  * Accuracy, and precision, recall and F1 by label, of examples with one label each. As scikit-learn's
  * `precision_recall_fscore_support` over every label that occurs on either side; micro-averages equal the accuracy.
  *
- * @throws RangeError if there are not as many of both
+ * @throws RangeError if there are not as many of both; TypeError for what is no array
  * @example
  * const { perLabel, macro } = classificationScores(["joy", "fear", "joy"], ["joy", "joy", "fear"]);
  * perLabel.get("joy"); // { precision: 0.5, recall: 0.5, f1: 0.5, support: 2 }
@@ -52,7 +53,7 @@ export function classificationScores<L extends Label>(
  * The same of examples with any number of labels each, given as sets: their order does not count, nor that one is there
  * twice. `accuracy` asks for the whole set.
  *
- * @throws RangeError if there are not as many of both
+ * @throws RangeError if there are not as many of both; TypeError for what is no array
  * @example
  * multiLabelScores([["joy", "love"], []], [["joy"], []]).accuracy; // 0.5
  */
@@ -64,8 +65,8 @@ export function multiLabelScores<L extends Label>(
   const counts = new LabelCounts<L>();
   let whole = 0;
   for (let i = 0; i < references.length; i++) {
-    const predicted = new Set(predictions[i]);
-    const expected = new Set(references[i]);
+    const predicted = labelSet(predictions[i], `multiLabelScores: predictions[${i}]`);
+    const expected = labelSet(references[i], `multiLabelScores: references[${i}]`);
     for (const label of expected) counts.expected(label);
     let right = 0;
     for (const label of predicted) {
@@ -77,4 +78,12 @@ export function multiLabelScores<L extends Label>(
     if (right === expected.size && right === predicted.size) whole++;
   }
   return { accuracy: whole / references.length, ...counts.scores() };
+}
+
+function labelSet<L extends Label>(labels: Iterable<L>, where: string): Set<L> {
+  // A string is iterable, by its characters: it is a label where a list of labels is expected.
+  if (typeof labels !== "object" || labels === null || typeof labels[Symbol.iterator] !== "function") {
+    throw new TypeError(`${where}: expected labels, as an array or a set, got ${shown(labels)}`);
+  }
+  return new Set(labels);
 }

@@ -75,3 +75,16 @@ test("unequal lengths throw", () => {
   expect(() => pearson([1], [])).toThrow("pearson: expected two series of one length, got 1 and 0 numbers");
   expect(() => spearman([1], [1, 2])).toThrow(RangeError);
 });
+
+test("what is no array of numbers throws, with the name of the argument", () => {
+  for (const f of [pearson, spearman]) {
+    for (const value of [undefined, null, 7, "12", {}]) {
+      expect(() => f(value as never, [])).toThrow(TypeError);
+      expect(() => f(value as never, [])).toThrow(`${f.name}: x: expected an array, got `);
+      expect(() => f([], value as never)).toThrow(`${f.name}: y: expected an array, got `);
+    }
+    expect(() => f([1, 2], [1, "2"] as never)).toThrow(`${f.name}: y[1]: expected a number, got "2"`);
+    expect(() => f([1, null] as never, [1, 2])).toThrow(`${f.name}: x[1]: expected a number, got null`);
+    expect(() => f(BigInt64Array.of(1n) as never, [1])).toThrow(`${f.name}: x[0]: expected a number, got 1`);
+  }
+});

@@ -1,10 +1,13 @@
 /** Correlation of two series: Pearson's, and Spearman's, by which sentence similarity is judged. */
 
+import { shown } from "../errors";
+import { checkArrayLike } from "./check";
+
 /**
  * Pearson's correlation: how linearly y goes with x, from -1 to 1. Summed in double precision. NaN where a series is
  * constant (also one of less than two numbers), or has a NaN or an infinity.
  *
- * @throws RangeError if the series are not of one length
+ * @throws RangeError if the series are not of one length; TypeError for what is no array of numbers
  * @example
  * pearson([1, 2, 3], [2, 4, 6.5]); // 0.9979
  */
@@ -23,7 +26,7 @@ export function pearson(x: ArrayLike<number>, y: ArrayLike<number>): number {
  * Spearman's rank correlation: how monotonically y goes with x, from -1 to 1; Pearson's of the ranks, where equals share
  * the mean of theirs. NaN where a series is constant (also one of less than two numbers), or has a NaN.
  *
- * @throws RangeError if the series are not of one length
+ * @throws RangeError if the series are not of one length; TypeError for what is no array of numbers
  * @example
  * spearman([0.1, 0.7, 0.9], [1, 4, 5]); // 1: the same order
  */
@@ -33,8 +36,18 @@ export function spearman(x: ArrayLike<number>, y: ArrayLike<number>): number {
 }
 
 function checkSeries(where: string, x: ArrayLike<number>, y: ArrayLike<number>): void {
+  checkNumbers(`${where}: x`, x);
+  checkNumbers(`${where}: y`, y);
   if (x.length !== y.length) {
     throw new RangeError(`${where}: expected two series of one length, got ${x.length} and ${y.length} numbers`);
+  }
+}
+
+function checkNumbers(name: string, series: ArrayLike<number>): void {
+  checkArrayLike(name, series);
+  for (let i = 0; i < series.length; i++) {
+    // Without this, "3" would be the number 3, and null 0.
+    if (typeof series[i] !== "number") throw new TypeError(`${name}[${i}]: expected a number, got ${shown(series[i])}`);
   }
 }
 

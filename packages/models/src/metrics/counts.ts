@@ -1,5 +1,7 @@
 /** Precision, recall and F1 from counts: what the metrics of labels and of spans share. */
 
+import { checkArrayLike } from "./check";
+
 /** Of one label, or averaged. What would be divided by 0 is 0. */
 export interface PrecisionRecallF1 {
   /** Share of what was predicted that is right. */
@@ -87,8 +89,10 @@ function ratio(part: number, whole: number): number {
   return whole === 0 ? 0 : part / whole;
 }
 
-/** @throws RangeError unless there is a prediction for each reference */
+/** @throws RangeError unless there is a prediction for each reference; TypeError for what is no array */
 export function checkSameLength(predictions: ArrayLike<unknown>, references: ArrayLike<unknown>, where: string): void {
+  checkArrayLike(`${where}: predictions`, predictions);
+  checkArrayLike(`${where}: references`, references);
   if (predictions.length !== references.length) {
     throw new RangeError(
       `${where}: expected as many predictions as references, got ${predictions.length} and ${references.length}`,

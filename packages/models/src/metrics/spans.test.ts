@@ -190,4 +190,16 @@ describe("spanScores", () => {
       "spanScores: text 0: expected as many predictions as references, got 1 and 2",
     );
   });
+
+  test("what is no array throws, with the name of the argument", () => {
+    for (const value of [undefined, null, 7, "O", {}]) {
+      expect(() => tagSpans(value as never)).toThrow(TypeError);
+      expect(() => tagSpans(value as never)).toThrow("tags: expected an array, got ");
+      expect(() => spanScores(value as never, [])).toThrow("spanScores: predictions: expected an array, got ");
+      expect(() => spanScores([], value as never)).toThrow("spanScores: references: expected an array, got ");
+      expect(() => spanScores([value as never], [["O"]])).toThrow("spanScores: text 0: predictions: expected an array");
+      expect(() => spanScores([["O"]], [value as never])).toThrow("spanScores: text 0: references: expected an array");
+    }
+    expect(() => spanScores([{ length: 0 } as never], [[]])).toThrow("predictions[0]: expected an array");
+  });
 });

@@ -2,6 +2,7 @@
 
 import { checkOptions } from "@qkv/core";
 import { shown } from "../errors";
+import { checkArray } from "./check";
 import { checkSameLength, LabelCounts, type LabelScores } from "./counts";
 
 /**
@@ -140,6 +141,7 @@ function rulesOf(where: string, options: TagSchemeOptions): Rules {
 }
 
 function spansOf(tags: readonly string[], rules: Rules, where: string): TagSpan[] {
+  checkArray(where, tags);
   const spans: TagSpan[] = [];
   let start = -1;
   let before = OUTSIDE;

@@ -38,7 +38,7 @@ describe("exactMatch and answerF1", () => {
 
   test("what is no text throws", () => {
     expect(() => exactMatch(7 as never, [])).toThrow(TypeError);
-    expect(() => answerF1("a", "Paris" as never)).toThrow("answers: expected an array of strings, got Paris");
+    expect(() => answerF1("a", "Paris" as never)).toThrow('answers: expected an array of strings, got "Paris"');
   });
 });
 
@@ -140,4 +140,19 @@ describe("bestNoAnswerThreshold", () => {
     expect(() => bestNoAnswerThreshold([far])).toThrow(RangeError);
     expect(() => bestNoAnswerThreshold([{ ...good, answers: [1] as never }])).toThrow(/examples\[0\]\.answers/);
   });
+});
+
+test("what is no array throws, with the name of the argument", () => {
+  for (const value of [undefined, null, 7, "Paris", {}]) {
+    expect(() => exactMatch("a", value as never)).toThrow("answers: expected an array of strings, got ");
+    expect(() => squadScores(value as never, [])).toThrow(TypeError);
+    expect(() => squadScores(value as never, [])).toThrow("predictions: expected an array, got ");
+    expect(() => squadScores([], value as never)).toThrow("references: expected an array, got ");
+    expect(() => squadScores(["a"], [value as never])).toThrow("references[0]: expected an array of strings, got ");
+    expect(() => bestNoAnswerThreshold(value as never)).toThrow("examples: expected an array, got ");
+  }
+  expect(() => squadScores([7 as never], [[]])).toThrow("predictions[0]: expected a string, got 7");
+  expect(() => bestNoAnswerThreshold([null as never])).toThrow("examples[0]: expected an object, got null");
+  const example = { nullScore: 0, bestSpanScore: 1, prediction: 7 as never, answers: [] };
+  expect(() => bestNoAnswerThreshold([example])).toThrow("examples[0].prediction: expected a string, got 7");
 });

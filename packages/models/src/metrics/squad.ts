@@ -1,8 +1,9 @@
 /** Metrics of extractive question answering: SQuAD's exact match and token F1, and the threshold of its version 2.0. */
 
-// What Python's str.split() parts words at: not quite what \s is in JavaScript.
-// biome-ignore lint/suspicious/noControlCharactersInRegex: the separators U+001C to U+001F are white space there
-const WHITESPACE = /[\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+/u;
+import { shown } from "../errors";
+import { checkArray, checkSome, checkString } from "./check";
+import { splitWords } from "./text";
+
 // Python's string.punctuation: the 32 of ASCII, none of Unicode's.
 const PUNCTUATION = /[!-/:-@[-`{-~]/g;
 // Between word boundaries as Python's re sees them, in all of Unicode; \b knows ASCII only.
@@ -14,20 +15,16 @@ const EQUAL_SUMS = 1e-9;
 /** The words that are compared: lower case, without ASCII punctuation and without a, an, the. */
 function words(text: string): string[] {
   const cleaned = text.toLowerCase().replace(PUNCTUATION, "").replace(ARTICLES, " ");
-  return cleaned.split(WHITESPACE).filter((word) => word !== "");
+  return splitWords(cleaned);
 }
 
 /** Gold answers as words. Those of which nothing is left do not count; where none is left, the answer is no answer. */
 function goldWords(answers: readonly string[], where: string): string[][] {
   if (!Array.isArray(answers) || !answers.every((answer) => typeof answer === "string")) {
-    throw new TypeError(`${where}: expected an array of strings, got ${String(answers)}`);
+    throw new TypeError(`${where}: expected an array of strings, got ${shown(answers)}`);
   }
   const gold = answers.map(words).filter((each) => each.length > 0);
   return gold.length === 0 ? [[]] : gold;
-}
-
-function checkText(where: string, text: string): void {
-  if (typeof text !== "string") throw new TypeError(`${where}: expected a string, got ${String(text)}`);
 }
 
 function overlapF1(predicted: readonly string[], gold: readonly string[]): number {
@@ -48,8 +45,13 @@ interface AnswerScores {
   readonly f1: number;
 }
 
-function answerScores(prediction: string, answers: readonly string[], where = "answers"): AnswerScores {
-  checkText("prediction", prediction);
+function answerScores(
+  prediction: string,
+  answers: readonly string[],
+  where = "answers",
+  predictionName = "prediction",
+): AnswerScores {
+  checkString(predictionName, prediction);
   const predicted = words(prediction);
   let exactMatch = 0;
   let f1 = 0;
@@ -114,13 +116,15 @@ export interface SquadScores extends SquadMeans {
  * squadScores(["Paris", ""], [["Paris", "in Paris"], []]).f1; // 100
  */
 export function squadScores(predictions: readonly string[], references: readonly (readonly string[])[]): SquadScores {
+  checkArray("predictions", predictions);
+  checkArray("references", references);
   if (predictions.length !== references.length) {
     throw new RangeError(
       `references: expected one for each of ${predictions.length} predictions, got ${references.length}`,
     );
   }
   const scores = references.map((answers, i) => ({
-    ...answerScores(predictions[i], answers, `references[${i}]`),
+    ...answerScores(predictions[i], answers, `references[${i}]`, `predictions[${i}]`),
     answerable: answers.length > 0,
   }));
   const having = scores.filter(({ answerable }) => answerable);
@@ -159,7 +163,7 @@ export interface NoAnswerExample {
  *
  * @param examples what the model gave on a development set, at least one
  * @returns `threshold`, and the mean `f1` under it in percent
- * @throws RangeError for no examples, and scores that are not finite
+ * @throws RangeError for no examples, and scores that are not finite; TypeError for what is no example
  * @example
  * const examples = [
  *   { nullScore: 1, bestSpanScore: 9, prediction: "Paris", answers: ["Paris"] },
@@ -171,15 +175,19 @@ export function bestNoAnswerThreshold(examples: readonly NoAnswerExample[]): {
   readonly threshold: number;
   readonly f1: number;
 } {
-  if (examples.length === 0) throw new RangeError("examples: expected at least one, got none");
-  const judged = examples.map(({ nullScore, bestSpanScore, prediction, answers }, i) => {
+  checkSome("examples", examples);
+  const judged = examples.map((example, i) => {
+    if (typeof example !== "object" || example === null) {
+      throw new TypeError(`examples[${i}]: expected an object, got ${shown(example)}`);
+    }
+    const { nullScore, bestSpanScore, prediction, answers } = example;
     const difference = bestSpanScore - nullScore;
     if (!Number.isFinite(nullScore) || !(Number.isFinite(difference) || bestSpanScore === Number.NEGATIVE_INFINITY)) {
       throw new RangeError(
         `examples[${i}]: expected finite scores, got nullScore ${nullScore}, bestSpanScore ${bestSpanScore}`,
       );
     }
-    const answered = answerScores(prediction, answers, `examples[${i}].answers`).f1;
+    const answered = answerScores(prediction, answers, `examples[${i}].answers`, `examples[${i}].prediction`).f1;
     const unanswered = answerScores("", answers).f1;
     return { nullScore, bestSpanScore, difference, answered, unanswered };
   });

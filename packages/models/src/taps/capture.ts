@@ -68,22 +68,14 @@ export interface TappedRows {
 export class Capture {
   readonly #names: ReadonlySet<string>;
   readonly #lengths: readonly number[];
-  readonly #starts: readonly number[];
   readonly #tensors: Map<string, Tensor>[];
   readonly #arena: Arena;
 
-  /**
-   * @param sequences for each, how many positions the pass adds, and how many its cache held before
-   */
-  constructor(
-    names: ReadonlySet<string>,
-    sequences: readonly { readonly length: number; readonly start: number }[],
-    arena: Arena,
-  ) {
+  /** @param lengths for each sequence, how many positions the pass adds */
+  constructor(names: ReadonlySet<string>, lengths: readonly number[], arena: Arena) {
     this.#names = names;
-    this.#lengths = sequences.map((s) => s.length);
-    this.#starts = sequences.map((s) => s.start);
-    this.#tensors = sequences.map(() => new Map());
+    this.#lengths = lengths;
+    this.#tensors = lengths.map(() => new Map());
     this.#arena = arena;
   }
 
@@ -103,15 +95,23 @@ export class Capture {
     }
   }
 
-  /** Takes the attention weights of one query over the keys up to it, [H, 1, keyCount]. */
-  probs(name: string, sequence: number, position: number, address: Address, heads: number, keyCount: number): void {
+  /**
+   * Takes the attention weights of one query, [H, 1, keyCount]. Keys that it has none of, up to `keys`, have weight 0.
+   *
+   * @param query which of the positions that the pass adds
+   */
+  probs(
+    name: string,
+    sequence: number,
+    query: number,
+    keys: number,
+    { address, heads, keyCount }: { readonly address: Address; readonly heads: number; readonly keyCount: number },
+  ): void {
     const queries = this.#lengths[sequence];
-    const start = this.#starts[sequence];
-    const keys = start + queries;
     const { data } = this.#tensor(name, sequence, [heads, queries, keys]);
     const weights = this.#arena.f32(address, heads * keyCount);
     for (let h = 0; h < heads; h++) {
-      data.set(weights.subarray(h * keyCount, (h + 1) * keyCount), (h * queries + position - start) * keys);
+      data.set(weights.subarray(h * keyCount, (h + 1) * keyCount), (h * queries + query) * keys);
     }
   }
 
