@@ -82,6 +82,9 @@ export {
   type Model,
 } from "./load";
 export type { LossResult } from "./loss";
+export { type BleuOptions, type BleuScore, type BleuSmoothing, corpusBleu, sentenceBleu } from "./metrics/bleu";
+export type { BleuTokenizer } from "./metrics/bleu-tokenizers";
+export { type ChrfOptions, type ChrfScore, corpusChrf, sentenceChrf } from "./metrics/chrf";
 export {
   accuracy,
   type ClassificationScores,
@@ -91,6 +94,7 @@ export {
 } from "./metrics/classification";
 export { pearson, spearman } from "./metrics/correlation";
 export type { LabelScores, PrecisionRecallF1 } from "./metrics/counts";
+export { corpusRouge, type RougeOptions, type RougeScore, type RougeType, rouge } from "./metrics/rouge";
 export { spanScores, type TagScheme, type TagSchemeOptions, type TagSpan, tagSpans } from "./metrics/spans";
 export {
   answerF1,
@@ -101,6 +105,7 @@ export {
   type SquadScores,
   squadScores,
 } from "./metrics/squad";
+export type { TextOrTokens, TextTokens } from "./metrics/text";
 export { loadTokenizer } from "./model-files";
 export { countParameters, type ParameterCount } from "./parameters";
 export type { ModelConfig, Seq2SeqConfig } from "./registry";

@@ -29,6 +29,7 @@ import { createPegasus, parsePegasusConfig } from "./pegasus/pegasus";
 import { createRoberta, parseRobertaConfig, parseXlmRobertaConfig } from "./roberta/roberta";
 import type { Seq2SeqNetwork } from "./seq2seq/network";
 import { parseMt5Config, parseT5Config, parseUmt5Config, type T5Config, t5EncoderConfig } from "./t5/config";
+import { readT5Gguf, type T5Gguf } from "./t5/gguf";
 import { createT5, createT5Encoder } from "./t5/t5";
 import { withoutOldNames } from "./weights/old-names";
 import type { CheckpointTensor, Weights } from "./weights/weights";
@@ -74,9 +75,12 @@ type Tensors = ReadonlyMap<string, CheckpointTensor>;
 interface Architecture {
   /** What ends a text where config.json has no `eos_token_id`: transformers' default. */
   readonly defaultEndIds: readonly number[];
-  readonly fromJson: (json: JsonConfig, tensors: Tensors) => ParsedModel;
+  readonly fromJson: ((json: JsonConfig, tensors: Tensors) => ParsedModel) | null;
   readonly fromGguf: ((gguf: Gguf, json: JsonConfig, files: CheckedSource) => Promise<ParsedModel>) | null;
 }
+
+/** An architecture that config.json names. */
+type JsonArchitecture = Architecture & { readonly fromJson: NonNullable<Architecture["fromJson"]> };
 
 /** By `model_type` of config.json, which is also `general.architecture` of GGUF files. */
 export const ARCHITECTURES: Readonly<Record<string, Architecture>> = {
@@ -99,7 +103,12 @@ export const ARCHITECTURES: Readonly<Record<string, Architecture>> = {
   mbart: seq2seq([2], parseMbartConfig, createMbart, true),
   pegasus: seq2seq([1], parsePegasusConfig, createPegasus),
   mt5: t5(parseMt5Config),
-  t5: t5(parseT5Config),
+  t5: t5(parseT5Config, async (gguf, json) => t5OfGguf(readT5Gguf(gguf, json, "t5"))),
+  t5encoder: {
+    defaultEndIds: [1],
+    fromJson: null,
+    fromGguf: async (gguf, json) => t5OfGguf(readT5Gguf(gguf, json, "t5encoder")),
+  },
   umt5: t5(parseUmt5Config),
   llama: {
     defaultEndIds: [2],
@@ -159,31 +168,43 @@ function seq2seq<C extends Seq2SeqConfig>(
   };
 }
 
-/** T5's entries: a checkpoint may hold the encoder alone. */
-function t5(parse: (json: JsonConfig) => T5Config): Architecture {
-  const entry = seq2seq([1], parse, createT5);
+/** T5's entries. */
+function t5(parse: (json: JsonConfig) => T5Config, fromGguf: Architecture["fromGguf"] = null): Architecture {
+  const fromJson = (json: JsonConfig) => t5Model(parse(json), null, NO_DEFAULTS);
+  return { defaultEndIds: [1], fromJson, fromGguf };
+}
+
+function t5OfGguf({ config, tensors, generation }: T5Gguf): ParsedModel {
+  return t5Model(config, tensors, generation);
+}
+
+/** A checkpoint may hold the encoder alone. */
+function t5Model(config: T5Config, tensors: Tensors | null, generation: GenerationDefaults): ParsedModel {
+  if (config.encoderOnly) {
+    return {
+      kind: "encoder",
+      config: t5EncoderConfig(config),
+      sentence: tensors === null ? null : PLAIN_SENTENCES,
+      tensors,
+      create: (weights, kernels) => createT5Encoder(config, weights, kernels),
+    };
+  }
   return {
-    ...entry,
-    fromJson: (json, tensors) => {
-      const config = parse(json);
-      if (!config.encoderOnly) return entry.fromJson(json, tensors);
-      return {
-        kind: "encoder",
-        config: t5EncoderConfig(config),
-        sentence: null,
-        tensors: null,
-        create: (weights, kernels) => createT5Encoder(config, weights, kernels),
-      };
-    },
+    kind: "seq2seq",
+    config,
+    tensors,
+    generation,
+    startsWithLast: false,
+    create: (weights, kernels) => createT5(config, weights, kernels),
   };
 }
 
 /** The entry of a config's `model_type`. @throws UnsupportedModelError for one that does not run */
-export function architectureOf(json: JsonConfig): Architecture {
+export function architectureOf(json: JsonConfig): JsonArchitecture {
   const name = json.string("model_type");
-  const known = Object.keys(ARCHITECTURES);
+  const known = Object.keys(ARCHITECTURES).filter((each) => ARCHITECTURES[each].fromJson !== null);
   if (!known.includes(name)) throw json.unsupported("model_type", known);
-  return ARCHITECTURES[name];
+  return ARCHITECTURES[name] as JsonArchitecture;
 }
 
 /** llama2.c's files name no architecture: there is one. */

@@ -46,9 +46,10 @@ export function sinusoidalPositions(
   checkChoice("layout", layout, ["interleaved", "half-split"]);
   const out = new Float32Array(positions.length * width);
   const half = width / 2;
+  const frequencies = Float64Array.from({ length: half }, (_, i) => pow(theta, -i / half));
   positions.forEach((position, t) => {
     for (let i = 0; i < half; i++) {
-      const angle = position * pow(theta, -i / half);
+      const angle = position * frequencies[i];
       const [sinAt, cosAt] = layout === "interleaved" ? [2 * i, 2 * i + 1] : [i, half + i];
       out[t * width + sinAt] = sin(angle);
       out[t * width + cosAt] = cos(angle);

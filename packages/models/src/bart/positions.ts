@@ -27,7 +27,10 @@ const FIRST_POSITIONS = 64;
  *
  * An odd D has one sine more: that is what a row of D + 1 has, without its last cosine.
  */
-export function sinusoids({ dModel: D, maxPositionEmbeddings }: BartConfig): PositionVectors {
+export function sinusoids({
+  dModel: D,
+  maxPositionEmbeddings,
+}: Pick<BartConfig, "dModel" | "maxPositionEmbeddings">): PositionVectors {
   const width = D + (D % 2);
   const shape = { width, theta: pow(10_000, width / D), layout: "half-split" } as const;
   let rows = new Float32Array(0);

@@ -131,7 +131,7 @@ function settingsOf<T extends RougeType>(where: string, options: RougeOptions<T>
 
 function standardTokens(text: string, stem: boolean): string[] {
   const words = splitWords(text.toLowerCase().replace(/[^a-z0-9]+/g, " "));
-  return stem ? words.map((word) => (word.length > 0 ? porterStem(word) : word)) : words;
+  return stem ? words.map((word) => (word.length > 3 ? porterStem(word) : word)) : words;
 }
 
 /** A text cut up as the types that are asked for need it. */

@@ -1,7 +1,6 @@
 import { Arena, ReferenceKernels } from "@qkv/core";
 import { expect, test } from "vitest";
 import { fixture } from "../../../../tests/support/fixtures";
-import type { BartConfig } from "../bart/config";
 import { sinusoids } from "../bart/positions";
 import { changed, outcome, type Tensors } from "../bart/testing";
 
@@ -13,7 +12,7 @@ function save(tensors: Tensors, stack: string, factor: number): void {
   const kernels = new ReferenceKernels(new Arena());
   const out = kernels.arena.allocate(4 * 12 * 6, "scratch");
   const positions = Array.from({ length: 12 }, (_, p) => p);
-  sinusoids({ dModel: 6, maxPositionEmbeddings: 12 } as BartConfig)(kernels, out, positions);
+  sinusoids({ dModel: 6, maxPositionEmbeddings: 12 })(kernels, out, positions);
   const data = kernels.arena.f32(out, 72).map((value) => factor * value);
   tensors.set(`model.${stack}.embed_positions.weight`, { shape: [12, 6], data });
 }
