@@ -1,12 +1,13 @@
 /** Every encoder variant against Hugging Face transformers: taps, heads, padded batches, long inputs. */
 
-import { existsSync, readdirSync, readFileSync } from "node:fs";
-import type { Encoder, FileSource, Tensor } from "@qkv/models";
+import { existsSync } from "node:fs";
+import type { Encoder, Tensor } from "@qkv/models";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { expectClose, type Float32Error, tolerance } from "../support/compare";
-import { fixture, readJson } from "../support/fixtures";
+import { readJson } from "../support/fixtures";
 import { loadEncoder } from "../support/load";
 import { type Expected, readExpected } from "../support/safetensors";
+import { configsOf, goldenVariants, variantSource } from "../support/variants";
 
 interface Golden {
   readonly f32_error: Record<string, Float32Error>;
@@ -20,15 +21,10 @@ interface Golden {
   >;
 }
 
-const TINY = fixture("goldens/tiny");
-/** Heads and branches of configs that the first leaves out. */
-const HEADS = fixture("goldens/heads");
-const FAMILIES = /^(bert|roberta|xlm-roberta|distilbert|electra|albert|mpnet|modernbert|spanbert)(-|$)/;
-const VARIANTS = readdirSync(TINY).filter((name) => FAMILIES.test(name));
-const FOLDERS = [
-  ...VARIANTS.map((name) => ({ name, folder: `${TINY}/${name}` })),
-  ...readdirSync(HEADS).map((name) => ({ name, folder: `${HEADS}/${name}` })),
-];
+const VARIANTS = goldenVariants(
+  ["bert", "roberta", "xlm-roberta", "distilbert", "electra", "albert", "mpnet", "modernbert", "t5", "mt5", "umt5"],
+  false,
+);
 
 /** What the goldens call the outputs of heads. */
 const OUTPUTS: Readonly<Record<string, string>> = {
@@ -37,32 +33,20 @@ const OUTPUTS: Readonly<Record<string, string>> = {
   end_logits: "endLogits",
 };
 
-/** A variant's folder, with its config in the keys of transformers 5 or 4. */
-function variant(folder: string, config: string): FileSource {
-  return {
-    name: `${folder} with ${config}`,
-    async read(path, start, end) {
-      const file = `${folder}/${path === "config.json" ? config : path}`;
-      return existsSync(file) ? new Uint8Array(readFileSync(file).subarray(start, end)) : null;
-    },
-  };
-}
-
 test("all families are here", () => {
-  expect(VARIANTS).toHaveLength(19);
-  expect(FOLDERS).toHaveLength(48);
+  expect(VARIANTS.length).toBeGreaterThanOrEqual(45);
 });
 
-describe.each(FOLDERS)("$name", ({ folder }) => {
+describe.each(VARIANTS)("$name", (variant) => {
+  const { folder } = variant;
   const golden = readJson<Golden>(`${folder}/expected.json`);
   const expected = readExpected(`${folder}/expected.safetensors`);
-  const configs = ["config.json", "config.v4.json"].filter((file) => existsSync(`${folder}/${file}`));
 
-  describe.each(configs)("with %s", (config) => {
+  describe.each(configsOf(variant))("with %s", (config) => {
     let model: Encoder;
     beforeAll(async () => {
       const spanBoundary = existsSync(`${folder}/sbo.safetensors`) ? { spanBoundaryHead: "sbo.safetensors" } : {};
-      model = await loadEncoder(variant(folder, config), spanBoundary);
+      model = await loadEncoder(variantSource(variant, config), spanBoundary);
     });
     afterAll(() => model.dispose());
 

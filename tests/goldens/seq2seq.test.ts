@@ -1,13 +1,12 @@
 /** Every encoder-decoder variant against Hugging Face transformers: taps, batches, long inputs, loss, greedy text, beams. */
 
-import { existsSync, readdirSync } from "node:fs";
 import type { GenerateOptions, Seq2Seq } from "@qkv/models";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { expectClose, type Float32Error, tolerance } from "../support/compare";
-import { externalFile, fixture, readJson } from "../support/fixtures";
+import { readJson } from "../support/fixtures";
 import { loadSeq2Seq } from "../support/load";
 import { type Expected, readExpected } from "../support/safetensors";
-import { variantFolder } from "../support/variants";
+import { configsOf, goldenVariants, variantSource } from "../support/variants";
 
 interface Greedy {
   readonly eos_token_id: number | null;
@@ -65,27 +64,7 @@ interface Golden {
   >;
 }
 
-/** Folders of variants: those that are carried, and where they can be had all others. */
-const shared = externalFile("QKV_GOLDENS", "tiny");
-const FOLDERS = [fixture("goldens/tiny"), fixture("goldens/seq2seq"), ...(shared === null ? [] : [shared])];
-const FAMILIES = ["t5", "mt5", "umt5", "bart", "mbart", "marian", "pegasus"];
-
-/** Encoder-decoders by name; a variant that is carried is not taken twice. */
-function variants(): ReadonlyMap<string, string> {
-  const found = new Map<string, string>();
-  for (const folder of FOLDERS.filter(existsSync)) {
-    for (const name of readdirSync(folder)) {
-      const path = `${folder}/${name}`;
-      if (found.has(name) || !["expected.json", "config.json"].every((file) => existsSync(`${path}/${file}`))) continue;
-      const { model_type } = readJson<{ model_type: string }>(`${path}/config.json`);
-      const { cases } = readJson<Golden>(`${path}/expected.json`);
-      if (FAMILIES.includes(model_type) && cases.short.decoder_input_ids !== undefined) found.set(name, path);
-    }
-  }
-  return found;
-}
-
-const VARIANTS = variants();
+const VARIANTS = goldenVariants(["t5", "mt5", "umt5", "bart", "mbart", "marian", "pegasus"], true);
 /** Smallest gap between the best two logits at which an id must agree: float32 noise is far below. */
 const DECIDED = 1e-4;
 /** A model without a head ends with its decoder's states. */
@@ -107,20 +86,19 @@ function unpadded(ids: readonly number[], ends: readonly number[]): number[] {
 }
 
 test("there are variants to test", () => {
-  expect(VARIANTS.size).toBeGreaterThanOrEqual(2);
+  expect(VARIANTS.length).toBeGreaterThanOrEqual(14);
 });
 
-describe.each(
-  [...VARIANTS]
-    .flatMap(([name, folder]) => ["config.json", "config.v4.json"].map((config) => [name, config, folder] as const))
-    .filter(([, config, folder]) => existsSync(`${folder}/${config}`)),
-)("%s, %s", (_, config, folder) => {
+const WITH_CONFIGS = VARIANTS.flatMap((variant) => configsOf(variant).map((config) => ({ ...variant, config })));
+
+describe.each(WITH_CONFIGS)("$name, $config", (variant) => {
+  const { folder, config } = variant;
   const golden = readJson<Golden>(`${folder}/expected.json`);
   const expected = readExpected(`${folder}/expected.safetensors`);
   const { cases } = golden;
   let model: Seq2Seq;
   beforeAll(async () => {
-    model = await loadSeq2Seq(variantFolder(folder, config));
+    model = await loadSeq2Seq(variantSource(variant, config));
   });
   afterAll(() => model.dispose());
 
