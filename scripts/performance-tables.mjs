@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 const root = (path) => fileURLToPath(new URL(`../${path}`, import.meta.url));
 const page = root("docs/performance.md");
 let text = readFileSync(page, "utf8");
-for (const name of ["peers", "kernels", "encode", "tokenize"]) {
+for (const name of ["peers", "kernels", "encode", "seq2seq", "tokenize"]) {
   // The results are pages of their own: their title goes, and their sections come one level down.
   const results = readFileSync(root(`benchmarks/results/${name}.md`), "utf8")
     .replace(/^# .*\n+/, "")

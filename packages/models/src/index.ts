@@ -55,8 +55,8 @@ export {
   writeSafetensors,
 } from "./formats/safetensors-write";
 export { type GeneratedSequence, type GeneratedToken, Generation, type GenerationResult } from "./generate/generation";
-export type { GenerationDefaults } from "./generate/generation-config";
-export type { GenerateOptions } from "./generate/options";
+export type { GenerationDefaults, TaskDefaults } from "./generate/generation-config";
+export type { GenerateOptions, SequenceBias, WatermarkOptions } from "./generate/options";
 export { seededRandom } from "./generate/random";
 export {
   applyTemperature,
@@ -110,6 +110,7 @@ export { loadTokenizer } from "./model-files";
 export { countParameters, type ParameterCount } from "./parameters";
 export type { ModelConfig, Seq2SeqConfig } from "./registry";
 export { EncodedSource } from "./seq2seq/encoded";
+export type { Source } from "./seq2seq/inputs";
 export {
   type EncodeSourceOptions,
   Seq2Seq,
@@ -117,7 +118,6 @@ export {
   type Seq2SeqLossOptions,
   type Seq2SeqRunOptions,
   type Seq2SeqRunResult,
-  type Source,
 } from "./seq2seq/seq2seq";
 export { summarizeTaps, type Tensor } from "./taps/capture";
 export type {
@@ -132,6 +132,10 @@ export type { Classification, ClassifyOptions, ScoreFunction } from "./tasks/cla
 export type { Embedding, EmbeddingInfo, EmbedOptions } from "./tasks/embed";
 export type { Aggregation } from "./tasks/entities";
 export type { FillMaskOptions, MaskFilling } from "./tasks/fill-mask";
+export type { CorruptedSpans, CorruptSpansOptions } from "./tasks/generation/corrupt-spans";
+export type { FilledSequence, FilledSpans } from "./tasks/generation/fill-spans";
+export type { TextResult, TextSequence, TextToTextOptions } from "./tasks/generation/host";
+export type { TranslateOptions } from "./tasks/generation/translate";
 export type { TaskOptions, TaskProgress, TextOrPair } from "./tasks/host";
 export type { NextSentence, TextPair } from "./tasks/next-sentence";
 export type { RankedDocument, RerankOptions } from "./tasks/rerank";

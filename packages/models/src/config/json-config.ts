@@ -146,9 +146,9 @@ export class JsonConfig {
     return value;
   }
 
-  /** One value of any kind, or a list of them, as a list for the caller to check; empty where there is none. */
-  values(key: string): readonly unknown[] {
-    return Array.isArray(this.#values[key]) || !this.has(key) ? this.list(key) : [this.#values[key]];
+  /** A value as it stands, for the caller to check; null where there is none. */
+  value(key: string): unknown {
+    return this.has(key) ? this.#values[key] : null;
   }
 
   /** These values, and over them another's, whose file and place messages then name. */

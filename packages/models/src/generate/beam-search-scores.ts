@@ -24,17 +24,25 @@ export function logSoftmax(logits: Float32Array): void {
     max = value;
   }
   if (max === Number.NEGATIVE_INFINITY) return;
+  if (max === Number.POSITIVE_INFINITY) return shareEvenly(logits);
   let sum = 0;
   for (let id = 0; id < logits.length; id++) {
-    // Infinity - Infinity is NaN where the limit is 0
-    const below = logits[id] === max ? 0 : max - logits[id];
+    const below = max - logits[id];
     if (below > LAST * STEP) continue;
-    const k = Math.floor(below / STEP + 0.5);
+    const k = (below * (1 / STEP) + 0.5) | 0;
     const r = k * STEP - below;
     sum += POWERS[k] * (1 + r * (1 + r * (1 / 2 + r / 6)));
   }
   const logSum = log(sum);
-  for (let id = 0; id < logits.length; id++) logits[id] = logits[id] === max ? -logSum : logits[id] - max - logSum;
+  for (let id = 0; id < logits.length; id++) logits[id] = logits[id] - max - logSum;
+}
+
+/** The limit of a log-softmax as the infinite logits grow. */
+function shareEvenly(logits: Float32Array): void {
+  const infinite = logits.reduce((count, logit) => (logit === Number.POSITIVE_INFINITY ? count + 1 : count), 0);
+  for (let id = 0; id < logits.length; id++) {
+    logits[id] = logits[id] === Number.POSITIVE_INFINITY ? -log(infinite) : Number.NEGATIVE_INFINITY;
+  }
 }
 
 /** The best of what is offered, best first; of equal scores the one offered first. */

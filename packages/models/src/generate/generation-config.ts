@@ -157,7 +157,7 @@ function parseSampling(json: JsonConfig): GenerationSettings {
 
 function parseEarlyStopping(json: JsonConfig): true | "never" | null {
   const key = "early_stopping";
-  const [value] = json.has(key) ? json.values(key) : [false];
+  const value = json.value(key) ?? false;
   if (typeof value !== "boolean" && value !== "never") throw json.wrong(key, 'true, false or "never"');
   return value === false ? null : value;
 }
@@ -222,7 +222,7 @@ function hasGreenlist(json: JsonConfig): boolean {
 function parseStop(json: JsonConfig): readonly string[] | null {
   const key = "stop_strings";
   if (!json.has(key)) return null;
-  const texts = json.values(key);
+  const texts = [json.value(key)].flat();
   const right = (text: unknown): text is string => typeof text === "string" && text !== "";
   if (texts.length > MAX_SEQUENCES || !texts.every(right)) throw json.wrong(key, "texts that are not empty");
   return filled(texts);

@@ -73,6 +73,7 @@ export function planGeneration(options: GenerateOptions, model: PlannedModel): G
   refuseUnsupported(model.defaults, beams, sampling);
 
   const forcedEos = get("forcedEosTokenId") ?? [];
+  const decay = get("exponentialDecayLengthPenalty");
   const plan: GenerationPlan = {
     ...lengths,
     beams,
@@ -84,7 +85,7 @@ export function planGeneration(options: GenerateOptions, model: PlannedModel): G
     encoderNoRepeatNgramSize: get("encoderNoRepeatNgramSize"),
     badWordsIds: (get("badWordsIds") ?? []).map((ids) => [...ids]),
     sequenceBias: (get("sequenceBias") ?? []).map(([ids, bias]) => [[...ids], bias]),
-    exponentialDecayLengthPenalty: get("exponentialDecayLengthPenalty"),
+    exponentialDecayLengthPenalty: decay === null ? null : [...decay],
     suppressTokens: [...(get("suppressTokens") ?? [])],
     beginSuppressTokens: [...(get("beginSuppressTokens") ?? [])],
     forcedBosTokenId: get("forcedBosTokenId"),
@@ -94,8 +95,7 @@ export function planGeneration(options: GenerateOptions, model: PlannedModel): G
     watermark: planWatermark(get("watermark")),
     prefixAllowedTokens: get("prefixAllowedTokens"),
     processors: [...(get("processors") ?? [])],
-    decoderStartTokenId:
-      model.kind === "seq2seq" ? (get("decoderStartTokenId") ?? model.defaults.decoderStartTokenId) : null,
+    decoderStartTokenId: planStart(wishes, model),
     stopIds,
     stop: [...(get("stop") ?? [])],
     scores: get("scores") ?? false,
@@ -103,21 +103,6 @@ export function planGeneration(options: GenerateOptions, model: PlannedModel): G
   };
   refuseForcedAndSuppressed(plan, wishes);
   return plan;
-}
-
-/**
- * Most new tokens of a plan, after a prompt; null where it sets no limit.
- *
- * @param promptLength ids before the first new one: those of the prompt, or 1 for the start token
- * @throws RangeError where `maxLength` leaves no room for a new token
- */
-export function mostNewTokens({ maxNewTokens, maxLength }: GenerationPlan, promptLength: number): number | null {
-  if (maxLength === null) return maxNewTokens;
-  if (maxLength > promptLength) return maxLength - promptLength;
-  throw new RangeError(
-    `maxLength: expected more than the ${promptLength} tokens before the first new one, got ${maxLength}; ` +
-      "maxNewTokens counts new tokens alone",
-  );
 }
 
 function wishesOf(options: GenerateOptions, { defaults, vocabSize }: PlannedModel): Wishes {
@@ -236,6 +221,14 @@ function planReturned({ get, shown }: Wishes, beams: BeamPlan | null, sampling: 
     throw new RangeError(`${shown("numReturnSequences")} needs numBeams or sampling: greedy decoding gives one text`);
   }
   return count;
+}
+
+function planStart({ get }: Wishes, { kind, defaults, vocabSize }: PlannedModel): number | null {
+  if (kind === "decoder") return null;
+  const name = "decoderStartTokenId";
+  if (get(name) !== null || defaults[name] === null) return get(name);
+  checkOption(name, defaults[name], vocabSize, `${name} of the model's files`);
+  return defaults[name];
 }
 
 function planWatermark(watermark: WatermarkOptions | null): Required<WatermarkOptions> | null {

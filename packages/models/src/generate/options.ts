@@ -2,7 +2,7 @@
 
 import type { LogitsProcessor } from "./search";
 
-export { mostNewTokens, type PlannedModel, planGeneration } from "./options-plan";
+export { type PlannedModel, planGeneration } from "./options-plan";
 
 /** A bias on token sequences: added to the score of the last id where the ids before it are the last ones so far. */
 export type SequenceBias = readonly [ids: readonly number[], bias: number];

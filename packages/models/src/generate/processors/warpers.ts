@@ -4,7 +4,7 @@
  */
 
 import { exp, log } from "@qkv/core";
-import { kthLargest, largest } from "./select";
+import { ascending, kthLargest, largest } from "./select";
 import { argmax, softmax64 } from "./softmax";
 
 /** What all that keep a part have in common. */
@@ -52,16 +52,16 @@ export function keepTopP(logits: Float32Array, p: number, options: KeepOptions =
       else left++;
     }
   } while (bound > 0 && (removed > 1 - p || left < minTokensToKeep));
-  const order: number[] = [];
-  for (let i = 0; i < logits.length; i++) {
+  let rest: Int32Array = new Int32Array(left);
+  for (let i = 0, place = 0; i < logits.length; i++) {
     if (probabilities[i] < bound) logits[i] = filterValue;
-    else order.push(i);
+    else rest[place++] = i;
   }
-  order.sort((a, b) => (logits[a] === logits[b] ? a - b : logits[a] - logits[b]));
-  for (const id of order.slice(0, Math.max(0, order.length - minTokensToKeep))) {
-    removed += probabilities[id];
+  rest = ascending(logits, rest);
+  for (let i = 0; i < left - minTokensToKeep; i++) {
+    removed += probabilities[rest[i]];
     if (removed > 1 - p) return;
-    logits[id] = filterValue;
+    logits[rest[i]] = filterValue;
   }
 }
 
@@ -109,28 +109,32 @@ export function keepTypical(logits: Float32Array, mass: number, options: KeepOpt
   if (mass >= 1) return;
   const { minTokensToKeep = 1, filterValue = Number.NEGATIVE_INFINITY } = options;
   const probabilities = softmax64(logits);
-  const entropy = entropyOf(probabilities);
-  const distances = distancesTo(entropy, probabilities);
+  const logs = logProbabilities(logits, probabilities);
+  const entropy = entropyOf(probabilities, logs);
+  const distances = logs; // in place: how far from the expected information
+  for (let i = 0; i < logs.length; i++) distances[i] = Math.abs(-logs[i] - entropy);
+
   // Only what is near enough to matter is sorted.
   let reach = 0.25;
-  let order: number[];
+  let count: number;
   let sum: number;
   do {
     reach = reach < 1000 ? 2 * reach : Number.POSITIVE_INFINITY;
-    order = [];
+    count = 0;
     sum = 0;
     for (let i = 0; i < distances.length; i++) {
-      if (!(distances[i] <= reach)) continue;
-      order.push(i);
+      if (distances[i] > reach) continue;
+      count++;
       sum += probabilities[i];
     }
-  } while (reach < Number.POSITIVE_INFINITY && (sum < mass || order.length < minTokensToKeep));
-  order.sort((a, b) => (distances[a] === distances[b] ? a - b : distances[a] - distances[b]));
+  } while (reach < Number.POSITIVE_INFINITY && (sum < mass || count < minTokensToKeep));
+  let near: Int32Array = new Int32Array(count);
+  for (let i = 0, place = 0; i < distances.length; i++) if (distances[i] <= reach) near[place++] = i;
+  near = ascending(distances, near);
   let last = 0;
-  for (sum = probabilities[order[0]]; sum < mass && last < order.length - 1; last++)
-    sum += probabilities[order[last + 1]];
-  const bound = distances[order[last]];
-  const kept = new Set(order.slice(0, minTokensToKeep));
+  for (sum = probabilities[near[0]]; sum < mass && last < count - 1; sum += probabilities[near[last]]) last++;
+  const bound = distances[near[last]];
+  const kept = new Set(near.subarray(0, minTokensToKeep));
   for (let i = 0; i < logits.length; i++) if (distances[i] > bound && !kept.has(i)) logits[i] = filterValue;
 }
 
@@ -147,7 +151,8 @@ export function keepEpsilon(logits: Float32Array, epsilon: number, options: Keep
  */
 export function keepEta(logits: Float32Array, epsilon: number, options: KeepOptions = {}): void {
   const probabilities = softmax64(logits);
-  const eta = Math.min(epsilon, Math.sqrt(epsilon) * exp(-entropyOf(probabilities)));
+  const entropy = entropyOf(probabilities, logProbabilities(logits, probabilities));
+  const eta = Math.min(epsilon, Math.sqrt(epsilon) * exp(-entropy));
   keepAtLeast(logits, probabilities, eta, options);
 }
 
@@ -160,19 +165,22 @@ function keepAtLeast(logits: Float32Array, probabilities: Float64Array, bound: n
 }
 
 /** In nats. */
-function entropyOf(probabilities: Float64Array): number {
+function entropyOf(probabilities: Float64Array, logs: Float32Array): number {
   let entropy = 0;
   for (let i = 0; i < probabilities.length; i++) {
-    if (probabilities[i] > 0) entropy -= probabilities[i] * log(probabilities[i]);
+    if (probabilities[i] > 0) entropy -= probabilities[i] * logs[i];
   }
   return entropy;
 }
 
-let distances = new Float64Array(0);
+let logs = new Float32Array(0);
 
-/** |-ln p - entropy| of each token. Overwritten by the next call. */
-function distancesTo(entropy: number, probabilities: Float64Array): Float64Array {
-  if (distances.length !== probabilities.length) distances = new Float64Array(probabilities.length);
-  for (let i = 0; i < probabilities.length; i++) distances[i] = Math.abs(-log(probabilities[i]) - entropy);
-  return distances;
+/** ln of each probability, from the logits: without a logarithm for each. Overwritten by the next call. */
+function logProbabilities(logits: Float32Array, probabilities: Float64Array): Float32Array {
+  if (logs.length !== logits.length) logs = new Float32Array(logits.length);
+  const best = argmax(logits);
+  const max = logits[best];
+  const logOfMax = log(probabilities[best]);
+  for (let i = 0; i < logits.length; i++) logs[i] = (logits[i] === max ? 0 : logits[i] - max) + logOfMax;
+  return logs;
 }
