@@ -6,7 +6,18 @@
 import { QUANTIZED_BLOCK } from "../dtypes/quantize";
 import type { Local } from "./assembler";
 import type { Callable, ModuleBuilder } from "./module";
-import { BLOCK, FLOAT_BYTES, floatLoader, PANEL, type PanelLayout, panelBytes, panelDtype, SLAB_BYTES } from "./panels";
+import {
+  BLOCK,
+  FLOAT_BYTES,
+  type FloatDtype,
+  type FloatRange,
+  floatLoader,
+  PANEL,
+  type PanelLayout,
+  panelBytes,
+  panelDtype,
+  SLAB_BYTES,
+} from "./panels";
 import {
   blockBytes,
   eachWeights,
@@ -19,14 +30,14 @@ import {
 } from "./quantized-layout";
 
 /** The function (source, inputs, slab): decodes so many inputs, from a multiple of 32 on. */
-export function emitDecode(module: ModuleBuilder, panel: PanelLayout): Callable {
-  return panel.kind === "float" ? decodeFloats(module, panel.dtype) : decodeQuantized(module, panel.layout);
+export function emitDecode(module: ModuleBuilder, panel: PanelLayout, range: FloatRange = "all"): Callable {
+  return panel.kind === "float" ? decodeFloats(module, panel.dtype, range) : decodeQuantized(module, panel.layout);
 }
 
-function decodeFloats(module: ModuleBuilder, dtype: "F32" | "F16" | "BF16"): Callable {
+function decodeFloats(module: ModuleBuilder, dtype: FloatDtype, range: FloatRange): Callable {
   return module.function(["ptr", "i32", "ptr"], (f) => {
     const [source, inputs, slab] = f.parameters as [Local<"ptr">, Local<"i32">, Local<"ptr">];
-    const load = floatLoader(module, f, dtype);
+    const load = floatLoader(module, f, dtype, range);
     f.while(inputs, () => {
       for (let v = 0; v < PANEL / 4; v++) {
         f.v128.store(slab(), load(source(), 4 * v * FLOAT_BYTES[dtype]), 16 * v);

@@ -15,6 +15,7 @@ import {
   BLOCK,
   FLOAT_BYTES,
   type FloatDtype,
+  type FloatRange,
   floatLoader,
   PANEL,
   type PanelLayout,
@@ -32,7 +33,12 @@ export interface Tile {
 }
 
 /** A run of inputs for `rows` rows and `columns` outputs: adds it to the outputs, or to the bias in the first block. */
-function tileFunction(module: ModuleBuilder, dtype: FloatDtype, { rows, columns, unroll }: Tile): Callable {
+function tileFunction(
+  module: ModuleBuilder,
+  dtype: FloatDtype,
+  { rows, columns, unroll }: Tile,
+  range: FloatRange,
+): Callable {
   return module.function(["ptr", "i32", "ptr", "i32", "ptr", "i32", "ptr", "i32"], (f) => {
     const [x, xStride, w, count, out, outStride, bias, first] = f.parameters as [
       Local<"ptr">,
@@ -49,7 +55,7 @@ function tileFunction(module: ModuleBuilder, dtype: FloatDtype, { rows, columns,
     const sums = f.locals("v128", rows * vectors);
     const xs = rowPointers(f, rows, x, xStride);
     const weights = f.locals("v128", vectors);
-    const load = floatLoader(module, f, dtype);
+    const load = floatLoader(module, f, dtype, range);
     const value = f.local("v128");
     const left = f.local("i32");
     const one = (k: number) => {
@@ -181,8 +187,13 @@ export interface FloatTiles {
 }
 
 /** The tile functions for one dtype. */
-export function emitFloatTiles(module: ModuleBuilder, dtype: FloatDtype, tiles: readonly Tile[]): FloatTiles[] {
-  return tiles.map((tile) => ({ tile, call: tileFunction(module, dtype, tile) }));
+export function emitFloatTiles(
+  module: ModuleBuilder,
+  dtype: FloatDtype,
+  tiles: readonly Tile[],
+  range: FloatRange = "all",
+): FloatTiles[] {
+  return tiles.map((tile) => ({ tile, call: tileFunction(module, dtype, tile, range) }));
 }
 
 /** Weights of 16 bits are decoded once for all rows, into a slab, from so many rows on. */
@@ -193,13 +204,15 @@ export interface FloatWeights {
   readonly panel: PanelLayout;
   readonly direct: readonly FloatTiles[] | null;
   readonly slab: { readonly decode: Callable; readonly tiles: readonly FloatTiles[] } | null;
+  /** In place of `slab.decode` for matrices with infinities or NaN, of which the others know nothing; null: they do. */
+  readonly decodeAll: Callable | null;
 }
 
 /**
  * The kernel `matmul.{dtype}`, over panels from..to. `edge` is a scratch of N rows of 16 floats: the last panel of an
  * O that is no multiple of 16 is computed there. `slab`: one of SLAB_BYTES for each thread.
  */
-export function emitFloatMatmul(module: ModuleBuilder, { panel: layout, direct, slab }: FloatWeights): void {
+export function emitFloatMatmul(module: ModuleBuilder, { panel: layout, direct, slab, decodeAll }: FloatWeights): void {
   module.kernel(
     `matmul.${panelDtype(layout)}`,
     {
@@ -213,6 +226,8 @@ export function emitFloatMatmul(module: ModuleBuilder, { panel: layout, direct, 
       inputs: "i32",
       outputs: "i32",
       panelBytes: "f64",
+      /** 1 where there may be infinities or NaN among the weights */
+      special: "i32",
     },
     (f, a, range) => {
       const panel = f.local("i32", range.from());
@@ -264,7 +279,9 @@ export function emitFloatMatmul(module: ModuleBuilder, { panel: layout, direct, 
       };
       const slabBlock = () => {
         const { decode, tiles } = slab as NonNullable<typeof slab>;
-        f.call(decode, [source(), count(), scratch()]);
+        const decoding = (by: Callable) => () => f.call(by, [source(), count(), scratch()]);
+        if (decodeAll === null) decoding(decode)();
+        else f.if(a.special(), decoding(decodeAll), decoding(decode));
         weights.set(scratch());
         block(tiles, 4);
       };
@@ -280,7 +297,7 @@ export function emitFloatMatmul(module: ModuleBuilder, { panel: layout, direct, 
           count.set(f.select(f.i32.const(BLOCK), count(), f.i32.gt_s(count(), f.i32.const(BLOCK))));
           if (slab === null) directBlock();
           else if (direct === null) slabBlock();
-          else f.if(f.i32.ge_s(a.rows(), f.i32.const(SLAB_ROWS)), slabBlock, directBlock);
+          else f.if(f.i32.or(f.i32.ge_s(a.rows(), f.i32.const(SLAB_ROWS)), a.special()), slabBlock, directBlock);
           f.advance(source, panelBytes(layout, BLOCK));
           k.set(f.i32.add(k(), count()));
           f.brIf(again, f.i32.lt_s(k(), a.inputs()));

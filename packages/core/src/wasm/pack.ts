@@ -7,13 +7,22 @@ import { blockSizes } from "../dtypes/dtype";
 import { QUANTIZED_BLOCK } from "../dtypes/quantize";
 import type { FunctionBuilder, Local, Operand } from "./assembler";
 import type { ModuleBuilder } from "./module";
-import { FLOAT_BYTES, PANEL, type PanelLayout, panelBytes, panelDtype } from "./panels";
+import { FLOAT_BYTES, type FloatDtype, PANEL, type PanelLayout, panelBytes, panelDtype } from "./panels";
 import { type QuantizedLayout, STEPS } from "./quantized-layout";
 
 export function emitPack(module: ModuleBuilder, panel: PanelLayout): void {
   module.kernel(
     `pack.${panelDtype(panel)}`,
-    { to: "ptr", source: "ptr", first: "i32", inputs: "i32", panelBytes: "f64", rowBytes: "i32" },
+    {
+      to: "ptr",
+      source: "ptr",
+      first: "i32",
+      inputs: "i32",
+      panelBytes: "f64",
+      rowBytes: "i32",
+      /** int32, set to 1 where a float16 is infinite or NaN */
+      special: "ptr",
+    },
     (f, a, range) => {
       const row = f.local("i32", range.from());
       const source = f.local("ptr", f.ptr.add(a.source(), f.ptr.product(row(), a.rowBytes())));
@@ -25,7 +34,7 @@ export function emitPack(module: ModuleBuilder, panel: PanelLayout): void {
         to.set(f.ptr.add(a.to(), f.ptr.fromF64(f.f64.mul(number(), a.panelBytes()))));
         const lane = f.local("i32", f.i32.and(output(), f.i32.const(PANEL - 1)));
         left.set(a.inputs());
-        if (panel.kind === "float") packFloats(f, FLOAT_BYTES[panel.dtype], source, to, lane, left);
+        if (panel.kind === "float") packFloats(f, panel.dtype, source, to, lane, left, a.special);
         else packBlocks(f, panel, source, to, lane, left);
       });
     },
@@ -34,20 +43,30 @@ export function emitPack(module: ModuleBuilder, panel: PanelLayout): void {
 
 function packFloats(
   f: FunctionBuilder,
-  bytes: 2 | 4,
+  dtype: FloatDtype,
   source: Local<"ptr">,
   to: Local<"ptr">,
   lane: Local<"i32">,
   left: Local<"i32">,
+  special: Local<"ptr">,
 ): void {
+  const bytes = FLOAT_BYTES[dtype];
+  const value = f.local("i32");
+  const found = f.local("i32", f.i32.const(0));
+  const exponent = () => f.i32.const(0x7c00);
   f.advanceBy(to, f.i32.mul(lane(), f.i32.const(bytes)));
   f.while(left, () => {
     if (bytes === 4) f.i32.store(to(), f.i32.load(source()));
-    else f.i32.store16(to(), f.i32.load16_u(source()));
+    else {
+      value.set(f.i32.load16_u(source()));
+      f.i32.store16(to(), value());
+      if (dtype === "F16") found.set(f.i32.or(found(), f.i32.eq(f.i32.and(value(), exponent()), exponent())));
+    }
     f.advance(source, bytes);
     f.advance(to, bytes * PANEL);
     left.set(f.i32.sub(left(), f.i32.const(1)));
   });
+  if (dtype === "F16") f.if(found(), () => f.i32.store(special(), f.i32.const(1)));
 }
 
 function packBlocks(

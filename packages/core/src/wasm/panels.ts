@@ -33,17 +33,25 @@ export function panelDtype(panel: PanelLayout): Dtype {
   return panel.kind === "float" ? panel.dtype : panel.layout.dtype;
 }
 
+/** Which numbers a loader is exact for: float16's infinities and NaN cost as much as all the others. */
+export type FloatRange = "all" | "finite";
+
 /** Pushes four weights at an address as float32, exactly. Made once a function, before its loops. */
 export type LoadFloats = (address: Operand<"ptr">, offset: number) => Operand<"v128">;
 
-export function floatLoader(module: ModuleBuilder, f: FunctionBuilder, dtype: FloatDtype): LoadFloats {
+export function floatLoader(
+  module: ModuleBuilder,
+  f: FunctionBuilder,
+  dtype: FloatDtype,
+  range: FloatRange = "all",
+): LoadFloats {
   switch (dtype) {
     case "F32":
       return (address, offset) => f.v128.load(address, offset);
     case "BF16":
       return (address, offset) => f.i32x4.shl(f.v128.load16x4_u(address, offset), f.i32.const(16));
     case "F16":
-      return halfLoader(module, f);
+      return halfLoader(module, f, range);
   }
 }
 
@@ -51,13 +59,17 @@ export function floatLoader(module: ModuleBuilder, f: FunctionBuilder, dtype: Fl
  * Float16: sign, exponent and mantissa move to their places, where the number counts 2^112 times too little, denormals
  * included; infinities and NaN, whose exponent is all ones, get theirs back.
  */
-function halfLoader(module: ModuleBuilder, f: FunctionBuilder): LoadFloats {
+function halfLoader(module: ModuleBuilder, f: FunctionBuilder, range: FloatRange): LoadFloats {
   const bits = (value: number) => module.constant(f, new Int32Array(4).fill(value));
-  const [kept, special, exponent] = [bits(0x8fffe000), bits(0x0f800000), bits(0x7f800000)];
+  const kept = bits(0x8fffe000);
   const factor = module.constant(f, new Float32Array(4).fill(2 ** 112));
+  const moved = (address: Operand<"ptr">, offset: number) =>
+    f.v128.and(f.i32x4.shl(f.v128.load16x4_s(address, offset), f.i32.const(13)), kept());
+  if (range === "finite") return (address, offset) => f.f32x4.mul(moved(address, offset), factor());
+  const [special, exponent] = [bits(0x0f800000), bits(0x7f800000)];
   const shifted = f.local("v128");
   return (address, offset) => {
-    shifted.set(f.v128.and(f.i32x4.shl(f.v128.load16x4_s(address, offset), f.i32.const(13)), kept()));
+    shifted.set(moved(address, offset));
     return f.v128.or(
       f.f32x4.mul(shifted(), factor()),
       f.v128.and(f.i32x4.eq(f.v128.and(shifted(), special()), special()), exponent()),

@@ -80,8 +80,8 @@ function integerTiles({ keepsOrder, wide }: Engine, { dtype, dot, parts }: Quant
   const unroll = dot === "quads" ? 4 : 2;
   if (wide) return [tile(4, 4, unroll), tile(2, 4, 2), tile(1, 4, 2)];
   if (keepsOrder) return [tile(4, 2, unroll), tile(2, 2, 2), tile(1, 4, 2)];
-  const few = [tile(2, 1, 1), tile(1, 2, 1)];
-  return dtype === "Q8_0" ? [tile(6, 1, "pair"), ...few] : few;
+  if (dtype === "Q8_0") return [tile(6, 1, "pair"), tile(4, 1, "pair"), tile(2, 2, "pair"), tile(1, 2, 1)];
+  return [tile(2, 1, 1), tile(1, 2, 1)];
 }
 
 const FLOATS = ["F32", "F16", "BF16"] as const;
@@ -102,10 +102,13 @@ export function emitProgram(
     if (!dtypes.has(dtype)) continue;
     const panel: PanelLayout = { kind: "float", dtype };
     const decode = emitDecode(module, panel);
-    if (dtype === "F32") emitFloatMatmul(module, { panel, direct: tiles, slab: null });
+    if (dtype === "F32") emitFloatMatmul(module, { panel, direct: tiles, slab: null, decodeAll: null });
     else {
-      const single = emitFloatTiles(module, dtype, [{ rows: 1, columns: 16, unroll: engine.keepsOrder ? 2 : 1 }]);
-      emitFloatMatmul(module, { panel, direct: single, slab: { decode, tiles } });
+      const tile: Tile = { rows: 1, columns: 16, unroll: engine.keepsOrder ? 2 : 1 };
+      const single = emitFloatTiles(module, dtype, [tile], "finite");
+      const finite = dtype === "F16" ? emitDecode(module, panel, "finite") : decode;
+      const decodeAll = dtype === "F16" ? decode : null;
+      emitFloatMatmul(module, { panel, direct: single, slab: { decode: finite, tiles }, decodeAll });
     }
     emitEmbedding(module, panel, decode);
     emitPack(module, panel);
@@ -117,7 +120,7 @@ export function emitProgram(
     const layout = quantizedLayout(dtype, engine);
     const panel: PanelLayout = { kind: "quantized", layout };
     const decode = emitDecode(module, panel);
-    emitFloatMatmul(module, { panel, direct: null, slab: { decode, tiles } });
+    emitFloatMatmul(module, { panel, direct: null, slab: { decode, tiles }, decodeAll: null });
     emitQuantizedMatmul(module, layout, integerTiles(engine, layout));
     emitEmbedding(module, panel, decode);
     emitPack(module, panel);

@@ -108,6 +108,9 @@ export class WasmKernels implements Kernels {
   readonly #ids: Buffer;
   readonly #ranges: Buffer;
   readonly #attentionScratch: Buffer;
+  /** Where packing says that it met infinities or NaN; and the matrices of float16 that have some. */
+  readonly #special: Buffer;
+  readonly #withSpecials = new Set<Address>();
   readonly #range = { from: 0, to: 0 };
   /** Quantised activations, and their scales, in each format that weights ask for. */
   readonly #quantized = new Map<string, { readonly values: Buffer; readonly scales: Buffer }>();
@@ -136,6 +139,7 @@ export class WasmKernels implements Kernels {
     this.#ids = new Buffer(arena);
     this.#ranges = new Buffer(arena);
     this.#attentionScratch = new Buffer(arena);
+    this.#special = new Buffer(arena);
   }
 
   /** Compiles the kernels for an engine, or takes those that were compiled before. */
@@ -195,6 +199,8 @@ export class WasmKernels implements Kernels {
     const panel = panelBytes(this.#panel(dtype), columns);
     const step = Math.max(1, Math.floor(STAGING_BYTES / rowBytes));
     const staging = this.#staging.of(step * rowBytes);
+    const special = this.#special.of(4);
+    this.arena.i32(special, 1)[0] = 0;
     for (let done = 0; done * rowBytes < bytes.length; done += step) {
       const part = bytes.subarray(done * rowBytes, (done + step) * rowBytes);
       this.arena.u8(staging, part.length).set(part);
@@ -205,8 +211,10 @@ export class WasmKernels implements Kernels {
       s[3] = columns;
       s[4] = panel;
       s[5] = rowBytes;
+      s[6] = special;
       this.#run(kernel, part.length / rowBytes, part.length);
     }
+    if (this.arena.i32(special, 1)[0] !== 0) this.#withSpecials.add(address);
   }
 
   matmul(out: Address, x: Address, weight: Matrix, bias: Address | null, rows: number): void {
@@ -403,6 +411,7 @@ export class WasmKernels implements Kernels {
     s[7] = inputs;
     s[8] = outputs;
     s[9] = panelBytes(this.#panel(dtype), inputs);
+    s[10] = this.#withSpecials.has(address) ? 1 : 0;
     this.#run(this.#kernel(MATMUL_FLOAT[dtype]), Math.ceil(outputs / PANEL), rows * inputs * outputs);
   }
 

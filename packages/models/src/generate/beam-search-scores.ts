@@ -9,9 +9,9 @@ const LAST = 47 * PER_OCTAVE; // beyond 2^-47 a term is left out: a vocabulary o
 const POWERS = Float64Array.from({ length: LAST + 1 }, (_, k) => exp(-k * STEP));
 
 /**
- * Turns logits [V] into the logarithms of their softmax, in place. It takes a fiftieth of the time of `exp` for each
- * logit, and errs by less than 1e-8 before rounding to f32. Among Infinities the probability is shared evenly. A row of
- * -Infinity alone stays as it is: it has no softmax, and no token of it can be chosen.
+ * Turns logits [V] into the logarithms of their softmax, in place. It errs by less than 1e-8 before rounding to f32,
+ * and is several times faster than calling `exp` for each logit. Among Infinities the probability is shared evenly. A
+ * row of -Infinity alone stays as it is: it has no softmax, and no token of it can be chosen.
  *
  * @throws RangeError if one is NaN
  */
@@ -24,7 +24,10 @@ export function logSoftmax(logits: Float32Array): void {
     max = value;
   }
   if (max === Number.NEGATIVE_INFINITY) return;
-  if (max === Number.POSITIVE_INFINITY) return shareEvenly(logits);
+  if (max === Number.POSITIVE_INFINITY) {
+    shareEvenly(logits);
+    return;
+  }
   let sum = 0;
   for (let id = 0; id < logits.length; id++) {
     const below = max - logits[id];

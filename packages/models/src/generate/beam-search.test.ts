@@ -129,7 +129,7 @@ describe("for any toy model", () => {
   test("one beam is greedy decoding", () => {
     fc.assert(
       fc.property(toys, fc.boolean(), (toy, earlyStopping) => {
-        const endIds = new Set(toy.endIds);
+        const endIds = new Set<number>(toy.endIds);
         const options = { ...PLAIN, numBeams: 1, numReturnSequences: 1, earlyStopping, endIds };
         const ids: number[] = [];
         while (ids.length < options.maxNewTokens && !endIds.has(ids[ids.length - 1])) {
