@@ -62,8 +62,8 @@ export interface LoadProgress {
  * - `auto`: as the file has them
  * - `f32`: decoded to float32
  * - `q8`, `q4`: float ones quantised as they are read, to Q8_0 and Q4_1; in `q4`, what has a row for each word of the
- *   vocabulary is kept in Q8_0, as its errors meet every token. The value projections of encoders stay as the file has
- *   them: a twelfth of the work, and half of the error. For files that are not quantised yet.
+ *   vocabulary is kept in Q8_0, as its errors meet every token. The value projections of BERT-like encoders stay as the file
+ *   has them: a twelfth of the work, and half of the error. For files that are not quantised yet.
  */
 export type WeightDtype = "auto" | "f32" | "q8" | "q4";
 
