@@ -188,10 +188,24 @@ export function parseCharsmap(bytes: Uint8Array, fail: Fail): Charsmap {
 /** The form in which a tokenizer.json holds a charsmap. */
 export function charsmapFromBase64(text: string, fail: Fail): Charsmap {
   if (text.length % 4 !== 0 || !/^[A-Za-z0-9+/]*={0,2}$/.test(text)) fail("Base64", `${text.length} other characters`);
-  const binary = atob(text);
-  const bytes = new Uint8Array(binary.length);
-  for (let i = 0; i < binary.length; i++) bytes[i] = binary.charCodeAt(i);
-  return parseCharsmap(bytes, fail);
+  return parseCharsmap(bytesOfBase64(text), fail);
+}
+
+const DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+/** Checked Base64. By hand: Node 20's `atob` takes a tenth of a second for T5's. */
+function bytesOfBase64(text: string): Uint8Array {
+  const values = new Uint8Array(128);
+  for (let i = 0; i < DIGITS.length; i++) values[DIGITS.charCodeAt(i)] = i;
+  const value = (at: number) => values[text.charCodeAt(at)]; // "=" counts 0
+  const bytes = new Uint8Array((text.length / 4) * 3);
+  for (let at = 0, to = 0; at < text.length; at += 4, to += 3) {
+    const bits = (value(at) << 18) | (value(at + 1) << 12) | (value(at + 2) << 6) | value(at + 3);
+    bytes[to] = bits >> 16;
+    bytes[to + 1] = bits >> 8;
+    bytes[to + 2] = bits;
+  }
+  return bytes.slice(0, bytes.length - (text.endsWith("==") ? 2 : text.endsWith("=") ? 1 : 0));
 }
 
 export function charsmapToBase64(charsmap: Charsmap): string {
