@@ -1,11 +1,12 @@
 /** Processes that measure: one bundled from the sources for all contenders, so that any Node runs it, and how it is asked. */
 
-import type { ChildProcess } from "node:child_process";
+import { type ChildProcess, fork } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { busyMs } from "./command";
 
 type Build = (options: Readonly<Record<string, unknown>>) => Promise<unknown>;
 
@@ -52,5 +53,47 @@ export function ask<Answer>(child: ChildProcess, question: object, timeoutMs: nu
     };
     child.on("message", answered).on("exit", ended).on("error", reject);
     child.send(question);
+  });
+}
+
+/** What a process measured, and how many cores other processes took meanwhile. */
+export type Watched<Measurement> = Measurement & { readonly others: number };
+
+/**
+ * Does a job in a process of its own, which answers with one message. What it writes goes to stderr.
+ *
+ * @throws Error if it fails, ends without an answer, or takes longer than `timeoutMs`
+ */
+export function measureAlone<Measurement extends { readonly cpuMs: number }>(
+  file: string,
+  execPath: string,
+  job: object,
+  timeoutMs: number,
+): Promise<Watched<Measurement>> {
+  return new Promise((resolve, reject) => {
+    const busyBefore = busyMs();
+    const startedAt = Date.now();
+    const child = fork(file, [JSON.stringify({ ...job, startedAt })], {
+      execPath,
+      execArgv: [], // not this process's TypeScript loader
+      stdio: ["ignore", 2, 2, "ipc"],
+      timeout: timeoutMs,
+    });
+    let answer: Measurement | { readonly failed: string } | null = null;
+    child.on("message", (message) => {
+      answer = message as Measurement | { readonly failed: string };
+    });
+    child.on("error", reject);
+    child.on("exit", (code, signal) => {
+      if (answer === null) {
+        const late = Date.now() - startedAt >= timeoutMs ? `, stopped after ${timeoutMs / 1000} s` : "";
+        reject(new Error(`nothing measured, ended with ${signal ?? `exit code ${code}`}${late}`));
+      } else if ("failed" in answer) {
+        reject(new Error(answer.failed));
+      } else {
+        const others = (busyMs() - busyBefore - answer.cpuMs) / (Date.now() - startedAt);
+        resolve({ ...answer, others: Math.max(0, others) });
+      }
+    });
   });
 }

@@ -1,6 +1,7 @@
 /** One contender, in a process of its own, for one round: so are its start-up and its memory. Bundled and started by run.ts. */
 
 import { readFileSync, writeFileSync } from "node:fs";
+import { peakRssMB } from "../memory";
 import { median } from "../page";
 import { planOf } from "./batches";
 import { type Embed, importContender } from "./contenders";
@@ -27,13 +28,6 @@ const SLOW_BATCH_MS = 1500;
 
 /** A batch that is compared with its texts alone. */
 const NEIGHBOURS = 32;
-
-/** Most memory that the process had. What getrusage says includes the parent's at the fork. */
-function peakRssMB(): number {
-  const line =
-    process.platform === "linux" ? /^VmHWM:\s+(\d+) kB/m.exec(readFileSync("/proc/self/status", "utf8")) : null;
-  return ((line === null ? process.resourceUsage().maxRSS : Number(line[1])) * 1024) / 1e6;
-}
 
 /** Processor time of all threads, in ms. */
 function cpuMs(since?: NodeJS.CpuUsage): number {

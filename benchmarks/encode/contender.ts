@@ -1,17 +1,14 @@
 /** Who is measured: libraries as they are installed, with each dtype and number of threads. */
 
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { cpus } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { installed, NOT_INSTALLED, newerNode, OURS, type Runtime } from "../packages";
 import type { Dtype, Library, Settings, Way } from "./protocol";
 
 /** A contender. */
-export interface Contender extends Settings {
+export interface Contender extends Settings, Runtime {
   readonly name: string;
-  /** The Node that runs it. */
-  readonly node: string;
-  readonly execPath: string;
 }
 
 /** What did not run, and why. */
@@ -20,12 +17,9 @@ export interface Skipped {
   readonly because: string;
 }
 
-const PEERS = fileURLToPath(new URL("../peers/", import.meta.url));
-const OURS = fileURLToPath(new URL("../../packages/models/dist/index.js", import.meta.url));
 const THREADS = [2, 1];
 const DTYPES = ["f32", "q8"] as const;
 const FILES: Readonly<Record<Dtype, string>> = { f32: "model.onnx", q8: "model_quantized.onnx" };
-const INSTALL = "not installed; npx -y pnpm@10 bench:encode does it";
 
 /** Each library but ours, and its package. */
 const PACKAGES: readonly (readonly [Library, string])[] = [
@@ -40,38 +34,13 @@ export function waysOf({ library }: Settings): readonly Way[] {
   return library === "qkv" ? ["all", "32"] : ["1", "8", "32", "32 sorted"];
 }
 
-type Conditions = string | { readonly [condition: string]: Conditions };
-
-interface Package {
-  readonly version: string;
-  readonly main?: string;
-  readonly exports?: { readonly ".": Conditions } | Conditions;
-}
-
-/** An installed package's version, and the file that `import` in Node takes; null if there is none. */
-function installed(name: string): { readonly version: string; readonly file: string } | null {
-  const folder = join(PEERS, "node_modules", name);
-  if (!existsSync(join(folder, "package.json"))) return null;
-  const { version, main, exports } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8")) as Package;
-  let found: Conditions | undefined = typeof exports === "object" && "." in exports ? exports["."] : exports;
-  while (typeof found === "object") found = found.node ?? found.import ?? found.default;
-  return { version, file: join(folder, found ?? main ?? "index.js") };
-}
-
 /** The newer Node from npm, where there is one for this platform; else the one that runs this. */
-function newestNode(skipped: Skipped[]): { readonly node: string; readonly execPath: string } {
+function newestNode(skipped: Skipped[]): Runtime {
   const running = { node: process.versions.node, execPath: process.execPath };
-  const name = `node-${process.platform === "win32" ? "win" : process.platform}-${process.arch}`;
-  const found = installed(name);
-  const execPath = join(PEERS, "node_modules", name, process.platform === "win32" ? "bin/node.exe" : "bin/node");
-  if (found === null || !existsSync(execPath)) {
-    skipped.push({
-      name: "Node 24",
-      because: `npm's ${name} is ${INSTALL}; turbo is measured with Node ${running.node}`,
-    });
-    return running;
-  }
-  return { node: found.version, execPath };
+  const newer = newerNode();
+  if (typeof newer !== "string") return newer;
+  skipped.push({ name: "Node 24", because: `${newer}; turbo is measured with Node ${running.node}` });
+  return running;
 }
 
 /**
@@ -113,7 +82,7 @@ export function contenders(
       const file = `minilm/onnx/${FILES[dtype]}`;
       const because =
         found === null
-          ? INSTALL
+          ? NOT_INSTALLED
           : exports === undefined
             ? "QKV_EXPORTS is not set; benchmarks/encode/README.md says what it is"
             : existsSync(join(exports, file))

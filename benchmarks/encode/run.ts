@@ -7,9 +7,9 @@
  * A whole run writes ../results/encode.json and encode.md; --quick (96 texts) and --only print only.
  */
 
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { options } from "../command";
+import { externalFolder, options } from "../command";
 import { saveResults, thisMachine } from "../page";
 import { bundleChild } from "../process";
 import { largestStep } from "./batches";
@@ -31,14 +31,6 @@ const SINGLE_BUDGET = 0.5;
 const TRIAL_STEP = 16;
 /** Ways that are this near to the fastest in the trial are measured, too. */
 const NEAR = 0.9;
-
-/** A folder that the environment names, or undefined. Named, but without this file, is an error. */
-function externalFolder(variable: "QKV_MODELS" | "QKV_EXPORTS", file: string): string | undefined {
-  const folder = process.env[variable];
-  if (folder === undefined || folder === "") return undefined;
-  if (!existsSync(join(folder, file))) throw new Error(`${variable} is set to ${folder}, which has no ${file}`);
-  return folder;
-}
 
 /** One run of the benchmark. */
 class Run {

@@ -10,7 +10,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { busyMs, options } from "../command";
+import { busyMs, externalFolder, options } from "../command";
 import { saveResults, thisMachine } from "../page";
 import type { Job, Measurement, Settings } from "./contender";
 import { type Contender, type Report, type Round, type Skipped, summarize, toMarkdown } from "./report";
@@ -139,14 +139,6 @@ function measure({ adapter, execPath, settings, name }: Entry, { long, decode }:
       resolve({ ...measurement, others: Math.max(0, others) });
     });
   });
-}
-
-/** A folder that the environment names, or undefined. Named, but without this file, is an error. */
-function externalFolder(variable: "QKV_MODELS" | "QKV_EXPORTS", file: string): string | undefined {
-  const folder = process.env[variable];
-  if (folder === undefined || folder === "") return undefined;
-  if (!existsSync(join(folder, file))) throw new Error(`${variable} is set to ${folder}, which has no ${file}`);
-  return folder;
 }
 
 async function main(): Promise<void> {

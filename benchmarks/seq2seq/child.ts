@@ -1,6 +1,6 @@
 /** One contender, in a process of its own, for one round: so are its start-up and its memory. Bundled and started by run.ts. */
 
-import { readFileSync } from "node:fs";
+import { peakRssMB } from "../memory";
 import { median } from "../page";
 import { accuracy } from "./accuracy";
 import { answer, cpuMs } from "./answer";
@@ -15,13 +15,6 @@ import {
   type SourceMeasured,
   type Started,
 } from "./protocol";
-
-/** Most memory that the process had. What getrusage says includes the parent's at the fork. */
-function peakRssMB(): number {
-  const line =
-    process.platform === "linux" ? /^VmHWM:\s+(\d+) kB/m.exec(readFileSync("/proc/self/status", "utf8")) : null;
-  return ((line === null ? process.resourceUsage().maxRSS : Number(line[1])) * 1024) / 1e6;
-}
 
 /** Median time of a call, in ms; of all calls after the warm ones, their number, time and processor time. */
 async function timed(

@@ -2,8 +2,7 @@
 
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { installed, NOT_INSTALLED, newerNode, type Runtime } from "./packages";
+import { installed, NOT_INSTALLED, newerNode, OURS, type Runtime } from "../packages";
 import type { Coarse, Library, Settings } from "./protocol";
 
 /** A contender. */
@@ -16,9 +15,6 @@ export interface Skipped {
   readonly name: string;
   readonly because: string;
 }
-
-/** Our built package. */
-export const OURS = fileURLToPath(new URL("../../packages/models/dist/index.js", import.meta.url));
 
 /** Those that are compared first. */
 export const THREADS = [2, 1] as const;

@@ -7,13 +7,14 @@
  * A whole run writes ../results/seq2seq.json and seq2seq.md; --quick (fewer repeats, one round) and --only print only.
  */
 
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { options } from "../command";
+import { externalFolder, options } from "../command";
+import { OURS } from "../packages";
 import { median, saveResults, thisMachine } from "../page";
 import { bundleChild } from "../process";
 import { stepBytes, type T5Sizes } from "./bound";
-import { type Contender, contenders, OURS, type Skipped, THREADS } from "./contender";
+import { type Contender, contenders, type Skipped, THREADS } from "./contender";
 import { measure, type Watched } from "./process";
 import {
   type AccuracyJob,
@@ -37,14 +38,6 @@ const MODEL = "t5-titler";
 const FULL: Repeats = { warm: 3, least: 3, leastMs: 1000 };
 const QUICK: Repeats = { warm: 1, least: 1, leastMs: 0 };
 const LIMIT_MS = { full: 1000, quick: 200 };
-
-/** A folder that the environment names, or undefined. Named, but without this file, is an error. */
-function externalFolder(variable: "QKV_MODELS" | "QKV_EXPORTS", file: string): string | undefined {
-  const folder = process.env[variable];
-  if (folder === undefined || folder === "") return undefined;
-  if (!existsSync(join(folder, file))) throw new Error(`${variable} is set to ${folder}, which has no ${file}`);
-  return folder;
-}
 
 /** Does something, and says how long it took, or why it failed, which is in `skipped` then. */
 async function attempt<Result>(name: string, part: string, skipped: Skipped[], work: () => Promise<Result>) {

@@ -1,12 +1,15 @@
-/** What is installed in ../peers: libraries, and a newer Node. */
+/** What is installed in peers/: libraries, and a newer Node. */
 
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-const PEERS = fileURLToPath(new URL("../peers/", import.meta.url));
+const PEERS = fileURLToPath(new URL("./peers/", import.meta.url));
 
-export const NOT_INSTALLED = "not installed; npx -y pnpm@10 bench:seq2seq does it";
+export const NOT_INSTALLED = "not installed; npx -y pnpm@10 bench:encode and bench:seq2seq do it";
+
+/** Our package as it is built. */
+export const OURS = fileURLToPath(new URL("../packages/models/dist/index.js", import.meta.url));
 
 type Conditions = string | { readonly [condition: string]: Conditions };
 
