@@ -7,7 +7,19 @@ import { readJson, repository } from "../support/fixtures";
 import { EXECUTABLE, FORMS, qkv, start, temporaryFolder } from "./run";
 import { copyStandIns } from "./task-folders";
 
-const COMMANDS = ["generate", "embed", "fill-mask", "classify", "answer", "inspect", "tokenize", "detokenize", "trace"];
+const COMMANDS = [
+  "generate",
+  "summarize",
+  "translate",
+  "embed",
+  "fill-mask",
+  "classify",
+  "answer",
+  "inspect",
+  "tokenize",
+  "detokenize",
+  "trace",
+];
 
 /** The command lines below EXAMPLES. */
 function examplesOf(help: string): string[] {
@@ -24,6 +36,7 @@ function exampleFolder(): { cwd: string; env: Record<string, string> } {
   symlinkSync(FORMS.gguf, join(cwd, "model.gguf"));
   symlinkSync(FORMS.safetensors, join(cwd, "llama"));
   copyStandIns(cwd);
+  writeFileSync(join(cwd, "article.txt"), "The old bridge was closed.\nNobody was hurt.\n");
   const bin = join(cwd, "bin");
   mkdirSync(bin);
   writeFileSync(join(bin, "qkv"), `#!/bin/sh\nexec "${process.execPath}" "${EXECUTABLE}" "$@"\n`);

@@ -25,6 +25,7 @@ describe.concurrent("qkv inspect", () => {
     expect(report).toMatchObject({
       ...EXPECTED[form as keyof typeof FORMS],
       architecture: "llama",
+      kind: "decoder",
       config: { hiddenSize: 64, numHiddenLayers: 5, numKeyValueHeads: 4 },
       tokenizer: { vocabSize: 512 },
       runs: true,
@@ -38,6 +39,7 @@ describe.concurrent("qkv inspect", () => {
     expect(stdout.replace(/(scratch|memory:) [\d.]+ [kM]B/g, "$1 SIZE")).toBe(
       [
         "architecture: llama",
+        "kind: decoder",
         "format: safetensors",
         "parameters: 260,032 in 47 tensors",
         "weights: 1.04 MB (F32 1.04 MB)",

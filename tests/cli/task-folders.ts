@@ -19,6 +19,7 @@ export const STAND_INS = {
   "bert-base-NER": "tokens-cased",
   squad: "answers-uncased",
   "ms-marco-MiniLM-L6-v2": "rerank-identity",
+  t5: "seq2seq-t5",
 } as const;
 
 /** Copies one of the manifest's folders to a path that is not there yet. */

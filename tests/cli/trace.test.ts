@@ -2,7 +2,7 @@
 
 import { cpSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { load } from "@qkv/models";
+import { load, loadDecoder } from "@qkv/models";
 import { describe, expect, test } from "vitest";
 import { readExpected } from "../support/safetensors";
 import { FORMS, qkv, STORIES, temporaryFolder } from "./run";
@@ -51,7 +51,7 @@ describe.concurrent("qkv trace", () => {
     expect(readFileSync(files[0] as string).equals(readFileSync(files[1] as string))).toBe(true);
     expect(readdirSync(folder).sort()).toEqual(["ids.safetensors", "text.safetensors"]);
 
-    const decoder = await load(FORMS.gguf);
+    const decoder = await loadDecoder(FORMS.gguf);
     const { captured } = decoder.run(ids, { capture: ["layers.*.output", "logits"] });
     decoder.dispose();
     const written = readExpected(files[0] as string);

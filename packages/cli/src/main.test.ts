@@ -25,7 +25,7 @@ const USAGE: [argv: string[], message: string | RegExp][] = [
   [["genrate"], "unknown command genrate; did you mean generate?"],
   [
     ["help"],
-    "unknown command help; the commands are generate, embed, fill-mask, classify, answer, inspect, tokenize, detokenize, trace",
+    "unknown command help; the commands are generate, summarize, translate, embed, fill-mask, classify, answer, inspect, tokenize, detokenize, trace",
   ],
   [["constructor"], /^unknown command constructor/],
   [["--json"], /^unknown option --json/],
@@ -35,7 +35,10 @@ const USAGE: [argv: string[], message: string | RegExp][] = [
   [["generate", "--no-json"], /^unknown option --no-json/],
   [["generate", "-x"], /^unknown option -x/],
   [["generate", "--__proto__", "1"], /^unknown option --__proto__/],
-  [["trace", MODEL, "--decoder-ids", "1"], /^unknown option --decoder-ids/],
+  [
+    ["trace", MODEL, "--ids", "1", "--decoder-ids", "1", "--tap", "logits", "--out", OUT],
+    "--decoder-ids is for encoder-decoders, and this model is a decoder",
+  ],
   [["generate", "--json=1"], '--json takes no value, got "1"'],
   [["generate", "--ids"], "--ids needs a value"],
   [["generate", "--ids", "--json"], /^--ids needs a value \(if --json is meant to be one, write --ids=--json\)/],

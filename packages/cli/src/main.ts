@@ -11,8 +11,10 @@ import { embedCommand } from "./commands/embed";
 import { fillMaskCommand } from "./commands/fill-mask";
 import { generateCommand } from "./commands/generate";
 import { inspectCommand } from "./commands/inspect";
+import { summarizeCommand } from "./commands/summarize";
 import { tokenizeCommand } from "./commands/tokenize";
 import { traceCommand } from "./commands/trace";
+import { translateCommand } from "./commands/translate";
 import { namingFlags, OutputError, UsageError } from "./errors";
 import { oneLine } from "./output";
 import { closest } from "./suggest";
@@ -20,6 +22,8 @@ import { type Output, type Terminal, write } from "./terminal";
 
 const COMMANDS: readonly Command[] = [
   generateCommand,
+  summarizeCommand,
+  translateCommand,
   embedCommand,
   fillMaskCommand,
   classifyCommand,

@@ -78,6 +78,7 @@ export {
   load,
   loadDecoder,
   loadEncoder,
+  loadGenerator,
   loadSeq2Seq,
   type Model,
 } from "./load";
@@ -111,14 +112,8 @@ export { countParameters, type ParameterCount } from "./parameters";
 export type { ModelConfig, Seq2SeqConfig } from "./registry";
 export { EncodedSource } from "./seq2seq/encoded";
 export type { Source } from "./seq2seq/inputs";
-export {
-  type EncodeSourceOptions,
-  Seq2Seq,
-  type Seq2SeqInput,
-  type Seq2SeqLossOptions,
-  type Seq2SeqRunOptions,
-  type Seq2SeqRunResult,
-} from "./seq2seq/seq2seq";
+export type { Seq2SeqInput, Seq2SeqRunOptions, Seq2SeqRunResult } from "./seq2seq/passes";
+export { type EncodeSourceOptions, Seq2Seq, type Seq2SeqLossOptions } from "./seq2seq/seq2seq";
 export { summarizeTaps, type Tensor } from "./taps/capture";
 export type {
   AnswerDetails,

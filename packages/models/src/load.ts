@@ -108,6 +108,18 @@ export async function loadSeq2Seq(source: SourceLike, options: LoadOptions = {})
   return loadAs("loadSeq2Seq", source, options, (model) => (model.kind === "seq2seq" ? model : null));
 }
 
+/**
+ * As `load`, for models that write text: decoders and encoder-decoders.
+ *
+ * @throws as `load`; ModelKindError for an encoder
+ * @example
+ * const model = await loadGenerator("packages/cli/models/stories260K");
+ * const { text } = await model.generate("Once upon a time", { maxNewTokens: 20 }).result();
+ */
+export async function loadGenerator(source: SourceLike, options: LoadOptions = {}): Promise<Decoder | Seq2Seq> {
+  return loadAs("loadGenerator", source, options, (model) => (model.kind === "encoder" ? null : model));
+}
+
 /** @param as the model as what was asked for; null where it is something else */
 async function loadAs<M extends Model>(
   call: string,
@@ -262,6 +274,7 @@ async function readAll(
 /** What `inspect` tells. */
 export interface Inspection {
   readonly architecture: string | null;
+  readonly kind: Model["kind"] | null;
   readonly format: WeightFormat | null;
   /** The parsed config, in camelCase. */
   readonly config: ModelConfig | null;
@@ -295,6 +308,7 @@ export async function inspect(source: SourceLike, options: Omit<LoadOptions, "on
   const opened = await openSource(source, options.signal);
   let found: Inspection = {
     architecture: null,
+    kind: null,
     format: null,
     config: null,
     tensors: null,
@@ -314,6 +328,7 @@ export async function inspect(source: SourceLike, options: Omit<LoadOptions, "on
     const { tokenizer, tokenizerProblem } = files;
     found = {
       ...found,
+      kind: files.model.kind,
       config: files.model.config,
       tokenizer:
         tokenizer === null

@@ -3,10 +3,11 @@
 import type { AnswerOptions, QuestionInContext } from "@qkv/models";
 import { type Arguments, type Definitions, given } from "../arguments";
 import { command } from "../command";
-import { kindOf, runTask, TASK_ARGS, TASK_FLAGS } from "../encoder-tasks";
+import { runTask, TASK_ARGS, TASK_FLAGS } from "../encoder-tasks";
 import { UsageError } from "../errors";
 import { readStdin, type Terminal } from "../terminal";
 import { readTextFile } from "../text-file";
+import { kindOf } from "../text-tasks";
 
 const { context: _, ...FLAGS } = TASK_FLAGS; // contexts are cut into windows, never cut off
 

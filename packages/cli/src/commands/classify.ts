@@ -3,8 +3,9 @@
 import type { Classification, ClassifyOptions, Encoder, TaskOptions, TextOrPair, ZeroShotOptions } from "@qkv/models";
 import { type Arguments, type Definitions, given } from "../arguments";
 import { command } from "../command";
-import { kindOf, runTask, TASK_ARGS, TASK_FLAGS } from "../encoder-tasks";
+import { runTask, TASK_ARGS, TASK_FLAGS } from "../encoder-tasks";
 import { UsageError } from "../errors";
+import { kindOf } from "../text-tasks";
 
 const ARGS = {
   ...TASK_ARGS,

@@ -3,8 +3,9 @@
 import type { EmbeddingPrecision, EmbedOptions, Pooling } from "@qkv/models";
 import { type Arguments, type Definitions, given } from "../arguments";
 import { command } from "../command";
-import { runTask, stringOf, TASK_ARGS, TASK_FLAGS } from "../encoder-tasks";
+import { runTask, TASK_ARGS, TASK_FLAGS } from "../encoder-tasks";
 import { UsageError } from "../errors";
+import { stringOf } from "../text-tasks";
 
 /** So many digits give a float32 back to the bit. */
 const FLOAT_DIGITS = 9;

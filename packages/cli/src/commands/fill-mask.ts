@@ -2,7 +2,8 @@
 
 import { type Definitions, given } from "../arguments";
 import { command } from "../command";
-import { runTask, stringOf, TASK_ARGS, TASK_FLAGS } from "../encoder-tasks";
+import { runTask, TASK_ARGS, TASK_FLAGS } from "../encoder-tasks";
+import { stringOf } from "../text-tasks";
 
 const ARGS = {
   ...TASK_ARGS,

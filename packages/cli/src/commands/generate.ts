@@ -1,19 +1,18 @@
-/** `qkv generate`: continues a text. */
+/** `qkv generate`: continues a text, or makes one of another. */
 
 import { existsSync } from "node:fs";
-import type { Decoder, GenerateOptions } from "@qkv/models";
-import { type Arguments, type Definitions, given } from "../arguments";
+import type { Decoder, GenerateOptions, Seq2Seq } from "@qkv/models";
+import type { Arguments, Definitions } from "../arguments";
 import { command } from "../command";
 import { embeddedModel } from "../embedded-model";
 import { UsageError } from "../errors";
 import { runGeneration } from "../generation";
+import { GENERATION_FLAGS, generationOptions, withLength } from "../generation-flags";
 import { MODEL_FLAGS, modelOptions } from "../model-flags";
-import { loadDecoderFor } from "../model-kind";
+import { loadGeneratorFor } from "../model-kind";
 import { oneLine } from "../output";
 import { checkIds, checkLength } from "../prompt";
 import { readStdin, type Terminal, write } from "../terminal";
-
-const DEFAULT_MAX_NEW_TOKENS = 200;
 
 const ARGS = {
   model: {
@@ -25,26 +24,12 @@ const ARGS = {
   prompt: {
     type: "positional",
     required: false,
-    description: "The text to continue, - for what is piped in; the model begins one if left out",
+    description:
+      "The text to continue, or an encoder-decoder's source; - for what is piped in; a decoder begins a text if left out",
   },
-  ids: { type: "string", valueHint: "1,2,3", description: "Token ids to continue, in place of a prompt" },
-  "max-new-tokens": { type: "string", alias: "n", valueHint: "N", description: "Most new tokens (default 200)" },
-  temperature: {
-    type: "string",
-    valueHint: "X",
-    description: "Sample, with logits divided by X (default 0: greedy; 1 with --top-k, --top-p or --seed)",
-  },
-  "top-k": { type: "string", valueHint: "K", description: "Sample among the K likeliest tokens" },
-  "top-p": { type: "string", valueHint: "P", description: "Sample among the likeliest tokens that sum to P" },
-  seed: { type: "string", valueHint: "N", description: "Start of the random numbers: the same seed, the same text" },
-  stop: { type: "string", repeatable: true, valueHint: "TEXT", description: "End before this text; can be repeated" },
-  "stop-ids": {
-    type: "string",
-    valueHint: "1,2",
-    description: "Tokens that end the text, in place of the model's own",
-  },
-  "ignore-eos": { type: "boolean", description: "Go on past the tokens that end a text" },
-  "no-repeat-ngram-size": { type: "string", valueHint: "N", description: "Never repeat a sequence of N tokens" },
+  ids: { type: "string", valueHint: "1,2,3", description: "Token ids in place of a prompt" },
+  ...GENERATION_FLAGS,
+  scores: { type: "boolean", description: "Tell the score of each text, and in JSON of each token" },
   ...MODEL_FLAGS,
   json: { type: "boolean", description: "Print one JSON object, and nothing else" },
 } satisfies Definitions;
@@ -54,7 +39,7 @@ type GenerateArguments = Arguments<typeof ARGS>;
 /** See the file's first line. */
 export const generateCommand = command({
   name: "generate",
-  description: "Continue a text with a model",
+  description: "Continue a text with a decoder, or make one of another with an encoder-decoder",
   args: ARGS,
   examples: [
     'qkv generate "Once upon a time"',
@@ -62,30 +47,38 @@ export const generateCommand = command({
     "qkv generate ./llama 'The dog' --temperature 0.8 --top-p 0.9 --seed 7",
     "qkv generate ./llama --ids 1,403,407 -n 20 --json",
     "qkv generate 'Tim said' --stop . --stop '!'",
+    "qkv generate ./t5 'translate English to German: The house is small.' --num-beams 4",
+    "qkv generate ./t5 'summarize: It rained all day.' --num-beams 4 --num-return-sequences 2 --json",
   ],
   notes: [
     "The text goes to standard output, the speed to standard error. A single argument is the MODEL if there is a file or",
     "folder of that name, else the PROMPT. JSON has text, ids (the new ones), promptTokens, newTokens, finishReason,",
-    "timeToFirstTokenMs, tokensPerSecond, and the seed when sampled.",
+    "timeToFirstTokenMs, tokensPerSecond, and the seed when sampled; score with beams or --scores, tokenScores with",
+    "--scores, and sequences where there are several. Beams and several texts are shown at their end, numbered if several.",
+    "What no flag says, an encoder-decoder's own generation config does: beams, lengths, tokens that are forced.",
   ],
   async run(args, terminal) {
-    const options = generateOptions(args);
+    const given = { ...generationOptions(args), ...(args.has("scores") && { scores: true }) };
     const ids = args.ids("ids");
     const { source, prompt } = await withStdin(chooseModel(args), terminal);
     if (ids !== undefined && prompt !== undefined) throw new UsageError("give a prompt or --ids, not both");
     if (prompt === "") throw new UsageError("the prompt is empty: leave it out to let the model begin");
     const { signal } = terminal;
-    const model = await loadDecoderFor(source, { ...modelOptions(args), signal });
+    const model = await loadGeneratorFor(source, { ...modelOptions(args), signal });
     try {
       const start = ids ?? startOf(model, prompt);
+      const options = withLength(model, given);
       checkIds(model, "--stop-ids", options.stopIds ?? []);
       if (typeof start !== "string") {
-        checkIds(model, "--ids", start);
+        // An encoder-decoder checks the ids of a source itself: they may be of another vocabulary.
+        if (model.kind === "decoder") checkIds(model, "--ids", start);
         checkLength(model, start);
-        await noteLength(model, start.length + options.maxNewTokens, terminal);
       }
-      const generation = { start, options: { ...options, signal }, prompt: prompt ?? "", json: args.has("json") };
-      await runGeneration(model, generation, terminal);
+      const generation = model.generate(start, { ...options, signal }); // which checks the options, and waits
+      await noteLength(model, start.length, options, terminal);
+      // A source is no part of what comes out.
+      const shown = model.kind === "decoder" ? (prompt ?? "") : "";
+      await runGeneration(model, { generation, options, prompt: shown, json: args.has("json") }, terminal);
     } finally {
       model.dispose();
     }
@@ -111,29 +104,14 @@ async function withStdin({ source, prompt }: ReturnType<typeof chooseModel>, ter
   return { source, prompt: prompt === "-" ? await readStdin(terminal) : prompt };
 }
 
-function generateOptions(args: GenerateArguments): GenerateOptions & { readonly maxNewTokens: number } {
-  const stopIds = args.ids("stop-ids");
-  if (stopIds !== undefined && args.has("ignore-eos"))
-    throw new UsageError("give --stop-ids or --ignore-eos, not both");
-  const temperature = args.number("temperature", "a number of at least 0", (x) => x >= 0);
-  const sampling = (["top-k", "top-p", "seed"] as const).find((name) => args.has(name));
-  if (temperature === 0 && sampling !== undefined) {
-    throw new UsageError(`--${sampling} does nothing at --temperature 0: leave one of them out`);
+/**
+ * The prompt's ids; without a prompt, what a decoder's tokenizer puts in front of every text. A text without a tokenizer is
+ * left to `generate`.
+ */
+function startOf({ kind, tokenizer }: Decoder | Seq2Seq, prompt: string | undefined): readonly number[] | string {
+  if (kind === "seq2seq" && prompt === undefined) {
+    throw new UsageError("a prompt is needed: an encoder-decoder makes a text of another");
   }
-  const optional = given({
-    temperature,
-    topK: args.integer("top-k", 1),
-    topP: args.number("top-p", "a number above 0 and up to 1", (x) => x > 0 && x <= 1),
-    seed: args.integer("seed", 0),
-    noRepeatNgramSize: args.integer("no-repeat-ngram-size", 1),
-    stopIds: args.has("ignore-eos") ? [] : stopIds,
-  });
-  const maxNewTokens = args.integer("max-new-tokens", 0) ?? DEFAULT_MAX_NEW_TOKENS;
-  return { ...optional, maxNewTokens, stop: args.texts("stop") };
-}
-
-/** The prompt's ids, or what the tokenizer puts in front of every text. A text without a tokenizer is left to `generate`. */
-function startOf({ tokenizer }: Decoder, prompt: string | undefined): readonly number[] | string {
   if (tokenizer === null && prompt !== undefined) return prompt;
   const ids = tokenizer?.encode(prompt ?? "").ids ?? [];
   if (ids.length > 0) return ids;
@@ -142,7 +120,14 @@ function startOf({ tokenizer }: Decoder, prompt: string | undefined): readonly n
 }
 
 /** Says so where the text may outgrow the context; its quality suffers, and the user asked for it. */
-async function noteLength({ contextLength }: Decoder, length: number, { stderr }: Terminal): Promise<void> {
+async function noteLength(
+  { kind, contextLength }: Decoder | Seq2Seq,
+  promptLength: number,
+  { maxNewTokens }: GenerateOptions,
+  { stderr }: Terminal,
+): Promise<void> {
+  const [what, before] = kind === "decoder" ? ["prompt and new tokens", promptLength] : ["start and new tokens", 1];
+  const length = before + (maxNewTokens ?? 0);
   if (length <= contextLength) return;
-  await write(stderr, `qkv: note: prompt and new tokens may come to ${length}, past the context of ${contextLength}\n`);
+  await write(stderr, `qkv: note: ${what} may come to ${length}, past the context of ${contextLength}\n`);
 }

@@ -4,6 +4,7 @@ import { type Inspection, inspect } from "@qkv/models";
 import type { Definitions } from "../arguments";
 import { command } from "../command";
 import { MODEL_FLAGS, modelOptions } from "../model-flags";
+import { KINDS } from "../model-kind";
 import { coloursFor, formatBytes, formatCount, jsonLine, oneLine } from "../output";
 import { write } from "../terminal";
 
@@ -45,9 +46,10 @@ function sum(parts: Readonly<Record<string, number>>): number {
 
 /** Name and text of each line; what could not be found out has none. */
 function describe(found: Inspection): [name: string, text: string][] {
-  const { architecture, format, parameters, tensors, bytesByDtype, memory, contextLength, tokenizer } = found;
+  const { architecture, kind, format, parameters, tensors, bytesByDtype, memory, contextLength, tokenizer } = found;
   const lines: [string, string | null][] = [
     ["architecture", architecture],
+    ["kind", kind === null ? null : KINDS[kind].replace(/^an? /, "")],
     ["format", format],
     ["parameters", parameters === null ? null : `${formatCount(parameters)} in ${tensors} tensors`],
     ["weights", bytesByDtype === null ? null : sizes(bytesByDtype)],
