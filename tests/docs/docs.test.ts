@@ -16,7 +16,7 @@ import { tmpdir } from "node:os";
 import { delimiter, dirname } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { EXECUTABLE } from "../cli/run";
-import { copyStandIns } from "../cli/task-folders";
+import { copyStandIns, copyTaskFolder } from "../cli/task-folders";
 import { externalFile, repository } from "../support/fixtures";
 import { fixtureBytes } from "../support/tokenizer-fixtures";
 
@@ -38,7 +38,7 @@ const isTask = (path: string): boolean => path.startsWith("docs/tasks/");
  * Everything else is run.
  */
 const RUN_ELSEWHERE = [
-  /^npx -y pnpm@10 (test|test:dist|lint:packages|bench|bench:peers|bench:tokenize|bench:encode|format)$/,
+  /^npx -y pnpm@10 (test|test:dist|lint:packages|bench|bench:peers|bench:tokenize|bench:encode|bench:seq2seq|format)$/,
 ];
 
 // Inside of tests/, so that the packages are found by name; another for each run, as a run may be cut off.
@@ -51,6 +51,14 @@ const FILES = `${SCRATCH}/files`;
 /** Where it is there, the docs run on it, and the numbers that they give for it are checked. */
 const MINILM = externalFile("QKV_MODELS", "all-MiniLM-L6-v2");
 
+/** Encoder-decoders of the docs, and the tiny ones that stand in for them: those know the docs' few sentences by heart. */
+const SEQ2SEQ = {
+  "t5-small": "seq2seq-t5",
+  "bart-base": "seq2seq-bart",
+  "mbart-large-50-many-to-many-mmt": "seq2seq-mbart",
+  "opus-mt-en-ROMANCE": "seq2seq-marian",
+} as const;
+
 function unpackFiles(): void {
   const put = (path: string, content: string | Uint8Array): void => {
     mkdirSync(dirname(`${FILES}/${path}`), { recursive: true });
@@ -59,14 +67,16 @@ function unpackFiles(): void {
   put("bert/vocab.txt", fixtureBytes("vocab", "bert_base_uncased_vocab.txt"));
   put("gpt2/vocab.json", fixtureBytes("vocab", "gpt2_bpe_encoder.json"));
   put("gpt2/merges.txt", fixtureBytes("vocab", "gpt2_bpe_vocab.bpe"));
-  put("t5/spiece.model", fixtureBytes("vocab", "t5.spiece.model"));
-  put("t5/config.json", '{ "model_type": "t5" }');
   const models = "tests/fixtures/models/stories260K";
   for (const name of ["tok512.bin", "stories260K.gguf"])
     put(`llama/${name}`, readFileSync(repository(`${models}/${name}`)));
   const json = repository("packages/cli/models/stories260K/tokenizer.json");
   put("llama/tokenizer.json", readFileSync(json));
   copyStandIns(FILES);
+  rmSync(`${FILES}/t5`, { recursive: true, force: true }); // here it is a tokenizer
+  put("t5/spiece.model", fixtureBytes("vocab", "t5.spiece.model"));
+  put("t5/config.json", '{ "model_type": "t5" }');
+  for (const [name, tiny] of Object.entries(SEQ2SEQ)) copyTaskFolder(tiny, `${FILES}/${name}`);
   if (MINILM !== null) {
     rmSync(`${FILES}/all-MiniLM-L6-v2`, { recursive: true });
     cpSync(MINILM, `${FILES}/all-MiniLM-L6-v2`, { recursive: true }); // no link: nothing here may write to it

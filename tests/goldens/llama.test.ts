@@ -1,4 +1,4 @@
-/** Every LLaMA variant against Hugging Face transformers: taps, padded batches, long inputs, loss, greedy text. */
+/** Every LLaMA variant against Hugging Face transformers: taps, padded batches, long inputs, loss, greedy text, beams. */
 
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { type Decoder, type FileSource, writeSafetensors } from "@qkv/models";
@@ -25,6 +25,17 @@ interface Golden {
           readonly no_repeat_ngram_size?: number;
           readonly tokens: number[];
           readonly top2_gap: number[];
+        }[];
+        readonly beam?: readonly {
+          readonly num_beams: number;
+          readonly num_return_sequences: number;
+          readonly max_new_tokens: number;
+          readonly eos_token_id: number | null;
+          readonly length_penalty: number;
+          readonly early_stopping: boolean | "never";
+          readonly no_repeat_ngram_size?: number;
+          readonly sequences: number[][];
+          readonly sequences_scores: number[];
         }[];
       };
     }
@@ -154,6 +165,30 @@ describe.each(VARIANTS.flatMap((name) => [[name, "config.json"] as const, [name,
         expect(Math.min(...run.top2_gap)).toBeGreaterThan(DECIDED);
         expect(ids).toEqual(run.tokens);
         expect(finishReason).toBe(run.tokens.at(-1) === run.eos_token_id ? "stop" : "length");
+      },
+    );
+
+    test.each(cases.short.generation?.beam ?? [])(
+      "$num_beams beams, $eos_token_id ends, length penalty $length_penalty, early $early_stopping, n-grams $no_repeat_ngram_size",
+      async (run) => {
+        const end = run.eos_token_id;
+        const { sequences } = await model
+          .generate(cases.short.generation?.prompt as number[], {
+            numBeams: run.num_beams,
+            numReturnSequences: run.num_return_sequences,
+            maxNewTokens: run.max_new_tokens,
+            lengthPenalty: run.length_penalty,
+            earlyStopping: run.early_stopping,
+            noRepeatNgramSize: run.no_repeat_ngram_size ?? null,
+            stopIds: end === null ? [] : [end],
+          })
+          .result();
+        // What is filled in behind an end is the end token again.
+        const ended = (ids: number[]) => (end !== null && ids.includes(end) ? ids.slice(0, ids.indexOf(end) + 1) : ids);
+        expect(sequences.map(({ ids }) => ids)).toEqual(run.sequences.map(ended));
+        for (const [i, { score }] of sequences.entries()) {
+          expect(Math.abs((score as number) - run.sequences_scores[i])).toBeLessThan(1e-4);
+        }
       },
     );
   },

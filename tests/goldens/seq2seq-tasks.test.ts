@@ -103,3 +103,69 @@ describe.each(["t5", "bart", "mbart-50", "mbart", "marian"] as const)("%s", (nam
     }
   });
 });
+
+describe("many texts", () => {
+  let model: Seq2Seq;
+  beforeAll(async () => {
+    model = await loadSeq2Seq(FOLDERS.t5());
+  });
+  afterAll(() => model.dispose());
+
+  const texts = Array.from({ length: 70 }, (_, i) => runs[i % runs.length].text);
+
+  test("progress comes with each group that shares passes, and the last is all of them", async () => {
+    const done: number[] = [];
+    const results = await model.text2text(texts, {
+      maxNewTokens: 4,
+      onProgress: (progress) => done.push(progress.done),
+    });
+    expect(results).toHaveLength(70);
+    expect(done).toEqual([...done].sort((a, b) => a - b));
+    expect(done.length).toBeGreaterThan(1);
+    expect(done.at(-1)).toBe(70);
+  });
+
+  test("a signal calls it off in between, and all memory comes back", async () => {
+    const wanted = await model.text2text(texts.slice(0, 3), { maxNewTokens: 6 });
+    await model.text2text(texts, { maxNewTokens: 6 });
+    const before = model.memory();
+    for (let i = 0; i < 20; i++) {
+      const controller = new AbortController();
+      const options = {
+        maxNewTokens: 6,
+        signal: controller.signal,
+        onProgress: () => controller.abort(new Error("off")),
+      };
+      await expect(model.text2text(texts, options)).rejects.toThrow("off");
+    }
+    expect(model.memory()).toEqual(before);
+    expect(await model.text2text(texts.slice(0, 3), { maxNewTokens: 6 })).toEqual(wanted);
+  });
+
+  test("options that contradict each other, or the model's settings of the task, are errors", async () => {
+    await expect(model.summarize("one", { lengthPenalty: 2, numBeams: null })).rejects.toThrow("without numBeams");
+    await expect(model.summarize("one", { topK: 3 })).rejects.toThrow("numBeams 4 (of the model's generation config)");
+    await expect(model.translate("one", { numBeams: 2 })).rejects.toThrow("pass from and to");
+    await expect(model.fillMask("<mask>")).rejects.toThrow("see fillSpans");
+  });
+});
+
+test("a source is held against the context of the model", async () => {
+  const long = "The quick brown fox <mask> over the lazy dog, and the old bridge over the river.";
+  const bart = await loadSeq2Seq(FOLDERS.bart(), { contextLength: 20 });
+  await expect(bart.fillMask(long)).rejects.toThrow(
+    /do not fit the context of 20: .*or load with a larger contextLength/,
+  );
+  const { promptTokens } = await bart.fillMask(long, { truncate: true, maxNewTokens: 3 });
+  expect(promptTokens).toBe(20);
+  bart.dispose();
+  await expect(bart.summarize("one")).rejects.toThrow("disposed");
+});
+
+test("without a tokenizer there are no tasks", async () => {
+  const model = await loadSeq2Seq(taskFolder("seq2seq-t5", { "tokenizer.json": null }));
+  await expect(model.summarize("one")).rejects.toThrow(/^summarize needs a tokenizer.*generate takes ids$/);
+  await expect(model.translate("one", { from: "en", to: "de" })).rejects.toThrow("translate needs a tokenizer");
+  expect(() => model.corruptSpans("one two")).toThrow("corruptSpans needs a tokenizer");
+  model.dispose();
+});

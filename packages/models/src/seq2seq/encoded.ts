@@ -59,6 +59,8 @@ export class EncodedSource {
   readonly hidden: Tensor;
   readonly #memory: LentMemory;
   #disposed = false;
+  /** How many generations read it at the moment. */
+  #readers = 0;
 
   constructor({ ids, hidden, memory }: EncodedParts) {
     this.ids = ids;
@@ -72,11 +74,24 @@ export class EncodedSource {
     return this.#memory;
   }
 
-  /** Gives its memory back. Every later use throws; calling it twice does not. */
+  /**
+   * Keeps its memory until the returned function is called, even if it is disposed meanwhile.
+   *
+   * @throws Error once it was disposed
+   */
+  hold(): () => void {
+    void this.memory;
+    this.#readers++;
+    return () => {
+      if (--this.#readers === 0 && this.#disposed) this.#memory.release();
+    };
+  }
+
+  /** Gives its memory back, once nobody reads it any more. Every later use throws; calling it twice does not. */
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;
-    this.#memory.release();
+    if (this.#readers === 0) this.#memory.release();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

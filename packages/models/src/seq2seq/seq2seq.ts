@@ -1,62 +1,30 @@
 /** An encoder-decoder, loaded: sources in, texts out; passes, captures and loss. */
 
-import { checkInteger, checkOptions, type KvCache } from "@qkv/core";
+import { checkOptions, type KvCache } from "@qkv/core";
 import type { Tokenizer } from "@qkv/tokenize";
-import { DecoderLane, type LanePools } from "../decoder/lane";
-import { LOGIT_ROWS, runPass } from "../decoder/pass";
-import { CachePool, type Room, RoomPool, ScratchPool } from "../decoder/pools";
-import {
-  type GenerationHost,
-  type GenerationPrompt,
-  generateAll,
-  generateTokens,
-  generationGroups,
-  positionsOf,
-  streams,
-} from "../generate/generate";
-import { Generation, type GenerationResult } from "../generate/generation";
+import type { LanePools } from "../decoder/lane";
+import { CachePool, RoomPool, ScratchPool } from "../decoder/pools";
+import type { Generation, GenerationResult } from "../generate/generation";
 import type { GenerationDefaults } from "../generate/generation-config";
-import { type GenerateOptions, type GenerationPlan, planGeneration } from "../generate/options";
+import type { GenerateOptions } from "../generate/options";
 import { crossEntropy } from "../generate/sampling";
-import { checkedIds } from "../ids";
 import type { KernelReport, ModelKernels } from "../kernels";
 import { type LossResult, lossOf } from "../loss";
-import { Pacer } from "../pace";
 import type { ModelConfig } from "../registry";
-import { Capture, selectTaps, type Tensor } from "../taps/capture";
-import { EncodedSource } from "./encoded";
+import type { QuestionInContext } from "../tasks/answer";
+import { generateAnswer } from "../tasks/generation/answer";
+import { type CorruptedSpans, type CorruptSpansOptions, corruptSpans } from "../tasks/generation/corrupt-spans";
+import { infillMasks } from "../tasks/generation/fill-mask";
+import { type FilledSpans, fillSpans } from "../tasks/generation/fill-spans";
+import type { GenerationTaskHost, TextResult, TextToTextOptions } from "../tasks/generation/host";
+import { summarize, text2text } from "../tasks/generation/summarize";
+import { type TranslateOptions, translate } from "../tasks/generation/translate";
+import type { EncodedSource } from "./encoded";
+import { noStart, SourceGenerator } from "./generator";
+import { Seq2SeqInputs, type Source } from "./inputs";
 import type { Seq2SeqNetwork } from "./network";
+import { type Seq2SeqInput, Seq2SeqPasses, type Seq2SeqRunOptions, type Seq2SeqRunResult } from "./passes";
 import { SourceEncoder } from "./source-encoder";
-
-/** A source: a text, encoded with the tokenizer's special tokens; ids as they are; or what `encode` made of either. */
-export type Source = string | ArrayLike<number> | EncodedSource;
-
-/** Options of `run`. */
-export interface Seq2SeqRunOptions {
-  /** Taps to keep, by name or with `*`: "decoder.layers.*.cross_attention.probs", "logits". See `Seq2Seq.taps`. */
-  readonly capture?: readonly string[];
-  /** Logits of only so many last positions of the decoder; of all if left out. 0 for none. */
-  readonly logitsToKeep?: number;
-  /** From this model's `createCache`: the decoder's ids continue what it holds, and are added to it. */
-  readonly cache?: KvCache;
-}
-
-/** A source with the ids that the decoder is given of its text. */
-export interface Seq2SeqInput {
-  readonly source: Source;
-  /** [T], the start token first. */
-  readonly decoderIds: ArrayLike<number>;
-}
-
-/** What a pass gives. */
-export interface Seq2SeqRunResult {
-  /** [positions kept, V] */
-  readonly logits: Tensor;
-  /** [S, D]: the encoder's last states. */
-  readonly encoderHidden: Tensor;
-  /** By tap name. */
-  readonly captured: Readonly<Record<string, Tensor>>;
-}
 
 /** Options of `encode` and `encodeBatch`. */
 export interface EncodeSourceOptions {
@@ -87,9 +55,6 @@ export interface Seq2SeqParts {
   /** Most tokens of a source, and of a text. */
   readonly contextLength: number;
 }
-
-const ENCODER = "encoder.";
-const DECODER = "decoder.";
 
 /**
  * A loaded encoder-decoder. Made by `load`.
@@ -122,11 +87,12 @@ export class Seq2Seq {
   readonly taps: readonly string[];
   readonly #network: Seq2SeqNetwork;
   readonly #kernels: ModelKernels;
-  readonly #tokenizerProblem: string | null;
   readonly #startsWithLast: boolean;
-  readonly #encoder: SourceEncoder;
   readonly #pools: LanePools;
-  readonly #encoded = new WeakSet<EncodedSource>();
+  readonly #inputs: Seq2SeqInputs;
+  readonly #passes: Seq2SeqPasses;
+  readonly #generator: SourceGenerator;
+  readonly #tasks: GenerationTaskHost;
 
   constructor({ network, kernels, ...parts }: Seq2SeqParts) {
     this.architecture = parts.architecture;
@@ -137,21 +103,31 @@ export class Seq2Seq {
     this.contextLength = parts.contextLength;
     this.vocabSize = network.vocabSize;
     this.hiddenSize = network.encoder.hiddenSize;
-    this.taps = [
-      ...network.encoder.taps.map((name) => ENCODER + name),
-      ...network.taps.map((name) => DECODER + name),
-      "logits",
-    ];
     this.#network = network;
     this.#kernels = kernels;
-    this.#tokenizerProblem = parts.tokenizerProblem;
     this.#startsWithLast = parts.startsWithLast;
-    this.#encoder = new SourceEncoder(network, parts.contextLength);
+    const encoder = new SourceEncoder(network, parts.contextLength);
     const create = (rows: number) => network.createCache(rows);
     this.#pools = {
       caches: new CachePool(network.arena, parts.contextLength, create, Math.min(parts.contextLength, FIRST_CACHE)),
       scratches: new ScratchPool(network.arena, () => network.createScratch()),
       rooms: new RoomPool(network.arena),
+    };
+    this.#inputs = new Seq2SeqInputs({ ...parts, network });
+    const shared = { network, encoder, pools: this.#pools, inputs: this.#inputs };
+    this.#passes = new Seq2SeqPasses(shared);
+    this.taps = this.#passes.taps;
+    this.#generator = new SourceGenerator({ ...parts, ...shared, checkAlive: () => this.#alive() });
+    this.#tasks = {
+      architecture: parts.architecture,
+      defaults: parts.generation,
+      maxTokens: parts.contextLength,
+      canGrow: this.#inputs.canGrow,
+      tokenizer: (task) => {
+        this.#alive();
+        return this.#inputs.tokenizer(task, "generate takes ids");
+      },
+      generate: (...job) => this.#generator.generateBatch(...job),
     };
   }
 
@@ -168,7 +144,10 @@ export class Seq2Seq {
   async encode(source: string | ArrayLike<number>, options: EncodeSourceOptions = {}): Promise<EncodedSource> {
     checkOptions("encode", options, ["signal"]);
     this.#alive();
-    const [encoded] = await this.#encodeAll([this.#sourceIds("source", source)], options.signal ?? null);
+    const [encoded] = await this.#generator.encodeAll(
+      [this.#inputs.sourceIds("source", source)],
+      options.signal ?? null,
+    );
     return encoded;
   }
 
@@ -180,8 +159,8 @@ export class Seq2Seq {
     checkOptions("encodeBatch", options, ["signal"]);
     this.#alive();
     if (!Array.isArray(sources)) throw new TypeError(`sources: expected an array, got ${String(sources)}`);
-    const ids = sources.map((source: string | ArrayLike<number>, i) => this.#sourceIds(`sources[${i}]`, source));
-    return this.#encodeAll(ids, options.signal ?? null);
+    const ids = sources.map((source: string | ArrayLike<number>, i) => this.#inputs.sourceIds(`sources[${i}]`, source));
+    return this.#generator.encodeAll(ids, options.signal ?? null);
   }
 
   /**
@@ -199,7 +178,7 @@ export class Seq2Seq {
   run(source: Source, decoderIds: ArrayLike<number>, options: Seq2SeqRunOptions = {}): Seq2SeqRunResult {
     checkOptions("run", options, ["capture", "logitsToKeep", "cache"]);
     this.#alive();
-    return this.#run([{ source, decoderIds }], options, [["source", "decoderIds"]])[0];
+    return this.#passes.run([{ source, decoderIds }], options, [["source", "decoderIds"]])[0];
   }
 
   /**
@@ -218,7 +197,7 @@ export class Seq2Seq {
       checkOptions(`inputs[${i}]`, input, ["source", "decoderIds"]);
       return [`inputs[${i}].source`, `inputs[${i}].decoderIds`] as const;
     });
-    return this.#run(inputs, options, names);
+    return this.#passes.run(inputs, options, names);
   }
 
   /**
@@ -230,16 +209,19 @@ export class Seq2Seq {
   loss(source: Source, target: string | ArrayLike<number>, options: Seq2SeqLossOptions = {}): LossResult {
     checkOptions("loss", options, ["decoderIds"]);
     this.#alive();
-    const labels = this.#ids("target", typeof target === "string" ? this.#encodeText("target", target) : target);
+    const labels = this.#inputs.decoderIds(
+      "target",
+      typeof target === "string" ? this.#inputs.encodeText("target", target) : target,
+    );
     const given = options.decoderIds;
-    const decoderIds = given === undefined ? this.#shifted(labels) : this.#ids("decoderIds", given);
+    const decoderIds = given === undefined ? this.#shifted(labels) : this.#inputs.decoderIds("decoderIds", given);
     if (decoderIds.length !== labels.length)
       throw new RangeError(
         `decoderIds: expected ${labels.length}, one for each of the target's, got ${decoderIds.length}`,
       );
     const tokenLosses = new Float64Array(labels.length);
-    this.#withSources([{ source, name: "source" }], null, ([encoded]) =>
-      this.#pass([{ ids: decoderIds, encoded }], new Set(), [labels.length], (_, t, logits) => {
+    this.#passes.withSources([{ source, name: "source" }], null, ([encoded]) =>
+      this.#passes.decode([{ ids: decoderIds, encoded }], new Set(), [labels.length], (_, t, logits) => {
         tokenLosses[t] = crossEntropy(logits, labels[t]);
       }),
     );
@@ -256,13 +238,7 @@ export class Seq2Seq {
    * for await (const { text } of t5.generate("translate English to German: The house is small.")) process.stdout.write(text);
    */
   generate(source: Source, options: GenerateOptions = {}): Generation {
-    const plan = this.#plan(options, this.generationDefaults);
-    const prepared = this.#prepared("source", source);
-    return new Generation(
-      (finished) =>
-        this.#generating([prepared], plan, (prompts) => generateTokens(this.#host(), prompts[0], plan, finished)),
-      streams(plan),
-    );
+    return this.#generator.generate(source, options, this.generationDefaults);
   }
 
   /**
@@ -274,8 +250,145 @@ export class Seq2Seq {
    * const [first] = await t5.generateBatch(["summarize: ...", "summarize: ..."], { maxNewTokens: 32 });
    */
   async generateBatch(sources: readonly Source[], options: GenerateOptions = {}): Promise<GenerationResult[]> {
-    return this.#generateBatch(sources, options, this.generationDefaults);
+    return this.#generator.generateBatch(sources, options, this.generationDefaults);
   }
+
+  // ---- Tasks
+
+  /**
+   * Summaries. T5's family is told the task by "summarize: " before the text, others by having learnt nothing else; where
+   * the model's config has a task "summarization", its prefix and settings hold.
+   *
+   * @param texts one, or a list; each gives what it gives alone
+   * @throws before any work: TypeError and RangeError for wrong texts and options, and for a text longer than the context
+   *   unless `truncate` is set; Error for a model without a tokenizer; the signal's reason; OutOfMemoryError
+   * @example
+   * const { text } = await t5.summarize(article, { numBeams: 4, maxNewTokens: 60 });
+   */
+  async summarize(text: string, options?: TextToTextOptions): Promise<TextResult>;
+  async summarize(texts: readonly string[], options?: TextToTextOptions): Promise<TextResult[]>;
+  async summarize(texts: string | readonly string[], options?: TextToTextOptions): Promise<TextResult | TextResult[]>;
+  async summarize(
+    texts: string | readonly string[],
+    options: TextToTextOptions = {},
+  ): Promise<TextResult | TextResult[]> {
+    this.#alive();
+    return summarize(this.#tasks, texts, options);
+  }
+
+  /**
+   * Translations. How a model is told the languages depends on its family: T5 by a prefix that names both, with `from` and
+   * `to` as codes ("en") or names in English ("English"); mBART by codes of its vocabulary ("en_XX"), `from` for the source
+   * and `to` for the text; a Marian model of several languages by `to` ("fra"), one of a single pair not at all.
+   *
+   * @throws as `summarize`; RangeError for a language that the model does not know, saying which it has, for one that it
+   *   has to be told, and for one that it cannot be told
+   * @example
+   * const { text } = await t5.translate("The house is small.", { from: "en", to: "de" });
+   */
+  async translate(text: string, options?: TranslateOptions): Promise<TextResult>;
+  async translate(texts: readonly string[], options?: TranslateOptions): Promise<TextResult[]>;
+  async translate(texts: string | readonly string[], options?: TranslateOptions): Promise<TextResult | TextResult[]>;
+  async translate(
+    texts: string | readonly string[],
+    options: TranslateOptions = {},
+  ): Promise<TextResult | TextResult[]> {
+    this.#alive();
+    return translate(this.#tasks, texts, options);
+  }
+
+  /**
+   * Whatever the model makes of texts: nothing is put before them, unless `prefix` says so.
+   *
+   * @throws as `summarize`
+   * @example
+   * const { text } = await flan.text2text("Is this review positive? I loved every minute.");
+   */
+  async text2text(text: string, options?: TextToTextOptions): Promise<TextResult>;
+  async text2text(texts: readonly string[], options?: TextToTextOptions): Promise<TextResult[]>;
+  async text2text(texts: string | readonly string[], options?: TextToTextOptions): Promise<TextResult | TextResult[]>;
+  async text2text(
+    texts: string | readonly string[],
+    options: TextToTextOptions = {},
+  ): Promise<TextResult | TextResult[]> {
+    this.#alive();
+    return text2text(this.#tasks, texts, options);
+  }
+
+  /**
+   * Answers in the model's own words: it is given "question: ... context: ...", as T5 was.
+   *
+   * @throws as `summarize`
+   * @example
+   * const { text } = await t5.answer({ question: "Where do I live?", context: "My name is Anna. I live in Berlin." });
+   */
+  async answer(question: QuestionInContext, options?: TextToTextOptions): Promise<TextResult>;
+  async answer(questions: readonly QuestionInContext[], options?: TextToTextOptions): Promise<TextResult[]>;
+  async answer(
+    questions: QuestionInContext | readonly QuestionInContext[],
+    options: TextToTextOptions = {},
+  ): Promise<TextResult | TextResult[]> {
+    this.#alive();
+    return generateAnswer(this.#tasks, questions, options);
+  }
+
+  /**
+   * Texts with their gaps filled, by a model that was trained on span corruption, as T5 was. A gap is written
+   * <extra_id_0>, the next one <extra_id_1>.
+   *
+   * What the model writes is taken as it comes: what stands before the first sentinel, after one that was not asked for,
+   * and after one that came before, is dropped; a gap that it leaves out stays in the text, and its span is null.
+   *
+   * @throws as `summarize`; Error for a vocabulary without sentinels; RangeError for a text without a gap, with a gap twice,
+   *   and with one that is cut off
+   * @example
+   * const { text, spans } = await t5.fillSpans("Thank you <extra_id_0> me to your party <extra_id_1> week.");
+   */
+  async fillSpans(text: string, options?: TextToTextOptions): Promise<FilledSpans>;
+  async fillSpans(texts: readonly string[], options?: TextToTextOptions): Promise<FilledSpans[]>;
+  async fillSpans(
+    texts: string | readonly string[],
+    options: TextToTextOptions = {},
+  ): Promise<FilledSpans | FilledSpans[]> {
+    this.#alive();
+    return fillSpans(this.#tasks, texts, options);
+  }
+
+  /**
+   * A text with gaps, and what fills them: T5's training examples (Raffel et al. 2020, section 3.1.4). Give them to `loss`
+   * for how well a model fills them. The same seed gives the same gaps.
+   *
+   * @param text a text; or ids of one, with the end token or without
+   * @throws Error for a vocabulary without sentinels; RangeError for fewer than two tokens, for more gaps than there are
+   *   sentinels, for a text that has some already; TypeError and RangeError for wrong options
+   * @example
+   * const { inputIds, targetIds } = t5.corruptSpans("Thank you for inviting me to your party last week.", { seed: 7 });
+   * const { perplexity } = t5.loss(inputIds, targetIds);
+   */
+  corruptSpans(text: string | ArrayLike<number>, options: CorruptSpansOptions = {}): CorruptedSpans {
+    this.#alive();
+    return corruptSpans(this.#tasks, text, options);
+  }
+
+  /**
+   * Texts with their masks filled, by a model that was trained on infilling, as BART was: a <mask> stands for any number of
+   * words, and the whole text is written anew. `numBeams` and `numReturnSequences` give several.
+   *
+   * @throws as `summarize`; Error for a vocabulary without a mask; RangeError for a text without one
+   * @example
+   * const { sequences } = await bart.fillMask("UN Chief says there is no <mask> in Syria.", { numBeams: 4, numReturnSequences: 4 });
+   */
+  async fillMask(text: string, options?: TextToTextOptions): Promise<TextResult>;
+  async fillMask(texts: readonly string[], options?: TextToTextOptions): Promise<TextResult[]>;
+  async fillMask(
+    texts: string | readonly string[],
+    options: TextToTextOptions = {},
+  ): Promise<TextResult | TextResult[]> {
+    this.#alive();
+    return infillMasks(this.#tasks, texts, options);
+  }
+
+  // ---- Memory
 
   /** A cache for `run`, of at least `contextLength` positions. Give it back with `releaseCache`. */
   createCache(): KvCache {
@@ -312,268 +425,11 @@ export class Seq2Seq {
     this.dispose();
   }
 
-  // ---- Passes
-
-  #run(
-    inputs: readonly Seq2SeqInput[],
-    options: Seq2SeqRunOptions,
-    names: readonly (readonly [source: string, decoderIds: string])[],
-  ): Seq2SeqRunResult[] {
-    const { capture: patterns = [], logitsToKeep = Number.POSITIVE_INFINITY, cache } = options;
-    if (logitsToKeep !== Number.POSITIVE_INFINITY) checkInteger("logitsToKeep", logitsToKeep, 0);
-    if (cache !== undefined && !this.#pools.caches.lends(cache))
-      throw new TypeError("cache: expected one from this model's createCache that was not released");
-    const taps = selectTaps(patterns, this.taps);
-    const texts = inputs.map(({ decoderIds }, i) => this.#ids(names[i][1], decoderIds, cache));
-    const kept = texts.map((ids) => Math.min(ids.length, logitsToKeep));
-    const computed = texts.map((ids, b) => (taps.has("logits") ? ids.length : kept[b]));
-    const V = this.vocabSize;
-    const logits = computed.map((rows) => new Float32Array(rows * V));
-    const sources = inputs.map(({ source }, i) => ({ source, name: names[i][0] }));
-    return this.#withSources(sources, stackTaps(taps, ENCODER), (encoded, ofEncoder) => {
-      const ofDecoder = this.#pass(
-        texts.map((ids, b) => ({ ids, encoded: encoded[b], cache })),
-        stackTaps(taps, DECODER),
-        computed,
-        (b, row, values) => logits[b].set(values, row * V),
-      );
-      return texts.map((_, b) => ({
-        // A copy only where both are given: who changes one must not change the other.
-        logits: {
-          data: taps.has("logits") ? logits[b].slice((computed[b] - kept[b]) * V) : logits[b],
-          shape: [kept[b], V],
-        },
-        encoderHidden: encoded[b].hidden,
-        captured: {
-          ...named(ENCODER, ofEncoder[b]),
-          ...named(DECODER, ofDecoder[b]),
-          ...(taps.has("logits") ? { logits: { data: logits[b], shape: [computed[b], V] } } : {}),
-        },
-      }));
-    });
-  }
-
-  /** Encodes the sources that are not, lets `use` have all of them, and disposes those that it made. */
-  #withSources<T>(
-    sources: readonly { readonly source: Source; readonly name: string }[],
-    taps: ReadonlySet<string> | null,
-    use: (encoded: readonly EncodedSource[], captured: readonly Record<string, Tensor>[]) => T,
-  ): T {
-    const prepared = sources.map(({ source, name }) => this.#prepared(name, source));
-    const open = prepared.flatMap((each, i) => (each instanceof EncodedSource ? [] : [{ i, ids: each }]));
-    if (taps !== null && taps.size > 0 && open.length < sources.length)
-      throw new TypeError("capture: the encoder's taps need a source that is not encoded yet");
-    const capture =
-      taps === null || taps.size === 0
-        ? null
-        : new Capture(
-            taps,
-            open.map(({ ids }) => ids.length),
-            this.#network.arena,
-          );
-    let made: EncodedSource[] = [];
-    if (open.length > 0) {
-      const pass = this.#encoder.encode(
-        open.map(({ ids }) => ids),
-        capture,
-        never,
-      );
-      const step = pass.next(); // synchronous: nobody else gets a turn
-      made = step.value as EncodedSource[];
-    }
-    try {
-      const byInput = [...prepared] as EncodedSource[];
-      for (const [k, { i }] of open.entries()) byInput[i] = made[k];
-      const captured = sources.map(() => ({}) as Record<string, Tensor>);
-      if (capture !== null) for (const [k, { i }] of open.entries()) captured[i] = capture.take(k);
-      return use(byInput, captured);
-    } finally {
-      for (const each of made) each.dispose();
-    }
-  }
-
-  /** Borrows what a pass of the decoder needs, runs it, and gives everything back whatever happens. */
-  #pass(
-    texts: readonly {
-      readonly ids: readonly number[];
-      readonly encoded: EncodedSource;
-      readonly cache?: KvCache | undefined;
-    }[],
-    capture: ReadonlySet<string>,
-    logitsOf: readonly number[],
-    onLogits: (sequence: number, row: number, logits: Float32Array) => void,
-  ): Record<string, Tensor>[] {
-    const { caches, scratches, rooms } = this.#pools;
-    const borrowed: KvCache[] = [];
-    const scratch = scratches.take();
-    let room: Room | null = null;
-    try {
-      room = rooms.take(4 * LOGIT_ROWS * this.vocabSize);
-      const sequences = texts.map(({ ids, encoded, cache }) => {
-        let into = cache;
-        if (into === undefined) {
-          into = caches.take(ids.length);
-          borrowed.push(into);
-        }
-        return { ids, cache: into, start: into.length, base: 0, memory: encoded.memory };
-      });
-      return runPass(this.#network, scratch, { sequences, capture, logitsOf, logits: room.address, onLogits });
-    } finally {
-      for (const each of borrowed) caches.give(each);
-      if (room !== null) rooms.give(room);
-      scratches.give(scratch);
-    }
-  }
-
-  async #encodeAll(sources: readonly (readonly number[])[], signal: AbortSignal | null): Promise<EncodedSource[]> {
-    signal?.throwIfAborted();
-    const pacer = new Pacer();
-    const encoded: EncodedSource[] = [];
-    let complete = false;
-    try {
-      for (const indices of this.#encoder.passes(sources)) {
-        const pass = this.#encoder.encode(
-          indices.map((i) => sources[i]),
-          null,
-          pacer.due,
-        );
-        let step = pass.next();
-        for (; !step.done; step = pass.next()) {
-          try {
-            await pacer.rest();
-            this.#alive();
-            signal?.throwIfAborted();
-          } catch (error) {
-            pass.return([]); // gives back what it holds
-            throw error;
-          }
-        }
-        for (const [k, i] of indices.entries()) encoded[i] = step.value[k];
-      }
-      complete = true;
-    } finally {
-      if (!complete) for (const each of Object.values(encoded)) each.dispose();
-    }
-    for (const each of encoded) this.#encoded.add(each);
-    return encoded;
-  }
-
-  // ---- Generation
-
-  #plan(options: GenerateOptions, defaults: GenerationDefaults): GenerationPlan {
-    this.#alive();
-    const { endIds, vocabSize } = this;
-    const plan = planGeneration(options, { kind: "seq2seq", endIds, vocabSize, defaults });
-    if (plan.stop.length > 0 && this.tokenizer === null) throw this.#noTokenizer("stop strings");
-    if (plan.decoderStartTokenId === null) throw noStart("pass decoderStartTokenId");
-    return plan;
-  }
-
-  #host(): GenerationHost {
-    return {
-      tokenizer: this.tokenizer,
-      acquire: (prompts, width) => new DecoderLane(this.#network, this.#pools, prompts, width),
-    };
-  }
-
-  async #generateBatch(
-    sources: readonly Source[],
-    options: GenerateOptions,
-    defaults: GenerationDefaults,
-  ): Promise<GenerationResult[]> {
-    const plan = this.#plan(options, defaults);
-    if (!Array.isArray(sources)) throw new TypeError(`sources: expected an array, got ${String(sources)}`);
-    const prepared = sources.map((source: Source, i) => this.#prepared(`sources[${i}]`, source));
-    const results: GenerationResult[] = [];
-    let first = 0;
-    for (const group of generationGroups(prepared, plan)) {
-      const run = (prompts: readonly GenerationPrompt[]) => one(generateAll(this.#host(), prompts, plan));
-      for await (const found of this.#generating(group, plan, run, first)) results.push(...found);
-      first += group.length;
-    }
-    return results;
-  }
-
-  /** Encodes what is not encoded yet, runs, and disposes what it encoded, whatever happens. */
-  async *#generating<T>(
-    sources: readonly (readonly number[] | EncodedSource)[],
-    plan: GenerationPlan,
-    run: (prompts: readonly GenerationPrompt[]) => AsyncGenerator<T, void, void>,
-    firstIndex = 0,
-  ): AsyncGenerator<T, void, void> {
-    const open = sources.flatMap((each, i) => (each instanceof EncodedSource ? [] : [{ i, ids: each }]));
-    const made = await this.#encodeAll(
-      open.map(({ ids }) => ids),
-      plan.signal,
-    );
-    try {
-      const encoded = [...sources] as EncodedSource[];
-      for (const [k, { i }] of open.entries()) encoded[i] = made[k];
-      const start = [plan.decoderStartTokenId as number];
-      yield* run(
-        encoded.map((source, i) => ({
-          ids: start,
-          promptTokens: source.ids.length,
-          textPrefix: [],
-          encoderIds: source.ids,
-          positions: positionsOf(plan, start.length, this.contextLength),
-          index: firstIndex + i,
-          memory: source.memory,
-        })),
-      );
-    } finally {
-      for (const each of made) each.dispose();
-    }
-  }
-
-  // ---- Inputs
-
-  /** Ids of a source, or what was made of them. */
-  #prepared(name: string, source: Source): readonly number[] | EncodedSource {
-    if (!(source instanceof EncodedSource)) return this.#sourceIds(name, source);
-    if (!this.#encoded.has(source)) throw new TypeError(`${name}: this source was encoded by another model`);
-    void source.memory; // throws if it was disposed
-    return source;
-  }
-
-  #sourceIds(name: string, source: string | ArrayLike<number>): number[] {
-    const given = typeof source === "string" ? this.#encodeText(name, source) : source;
-    const { vocabSize } = this.#network.encoder;
-    return checkedIds(name, given, vocabSize, (length) => this.#checkLength(name, length, 0, this.contextLength));
-  }
-
-  /** A copy of the decoder's ids, which the caller may change, with every one of them in the vocabulary. */
-  #ids(name: string, given: ArrayLike<number>, cache?: KvCache): number[] {
-    const past = cache?.length ?? 0;
-    const room = cache?.capacity ?? this.contextLength;
-    return checkedIds(name, given, this.vocabSize, (length) => this.#checkLength(name, length, past, room));
-  }
-
-  #checkLength(name: string, length: number, past: number, room: number): void {
-    if (length === 0) throw new RangeError(`${name}: expected at least one token, got none`);
-    if (past + length <= room) return;
-    const after = past > 0 ? ` after ${past} in the cache` : "";
-    const advice =
-      this.contextLength < this.#network.maxPositions
-        ? "; load with a larger contextLength"
-        : "; this model has no positions beyond";
-    throw new RangeError(`${name}: ${length} tokens${after} do not fit the context of ${room}${advice}`);
-  }
-
-  #encodeText(name: string, text: string): number[] {
-    if (this.tokenizer === null) throw this.#noTokenizer(`${name} as a text`);
-    return this.tokenizer.encode(text).ids;
-  }
-
   /** What the decoder is given of a target in training: all but its last id, behind what it starts from. */
   #shifted(labels: readonly number[]): number[] {
     const start = this.#startsWithLast ? labels[labels.length - 1] : this.generationDefaults.decoderStartTokenId;
     if (start === null) throw noStart("pass decoderIds");
     return [start, ...labels.slice(0, -1)];
-  }
-
-  #noTokenizer(what: string): Error {
-    return new Error(`${what} needs a tokenizer, and this model has none: ${this.#tokenizerProblem}; pass ids instead`);
   }
 
   #alive(): void {
@@ -583,22 +439,3 @@ export class Seq2Seq {
 
 /** Positions of the cache that is laid out with the weights: a text is seldom longer. */
 const FIRST_CACHE = 512;
-
-const never = () => false;
-
-function noStart(advice: string): Error {
-  return new Error(`the model's files do not say which token a text starts from (decoder_start_token_id): ${advice}`);
-}
-
-/** The taps of one stack, by its own names. */
-function stackTaps(taps: ReadonlySet<string>, stack: string): Set<string> {
-  return new Set([...taps].filter((name) => name.startsWith(stack)).map((name) => name.slice(stack.length)));
-}
-
-function named(stack: string, captured: Readonly<Record<string, Tensor>>): Record<string, Tensor> {
-  return Object.fromEntries(Object.entries(captured).map(([name, tensor]) => [stack + name, tensor]));
-}
-
-async function* one<T>(value: Promise<T>): AsyncGenerator<T, void, void> {
-  yield await value;
-}
