@@ -2,6 +2,7 @@
 
 import { checkInteger, checkOptions, type Dtype, OutOfMemoryError } from "@qkv/core";
 import { Tokenizer, TokenizerFileError } from "@qkv/tokenize";
+import { MAX_CONTEXT } from "./config/json-config";
 import { Decoder } from "./decoder/decoder";
 import { layOutSentences } from "./embeddings/sentence-files";
 import { Encoder } from "./encoder/encoder";
@@ -9,7 +10,6 @@ import { ModelFileError, ModelKindError, UnsupportedModelError } from "./errors"
 import { type OpenedSource, openSource, type SourceLike } from "./files/open";
 import type { WeightFormat } from "./formats/detect";
 import { elementCount } from "./formats/tensor";
-import { MAX_CONTEXT } from "./generate/generate";
 import { checkKernelOptions, KERNEL_OPTIONS, type KernelOptions, kernelsFor, type ModelKernels } from "./kernels";
 import { identifyModel, type ModelFiles } from "./model-files";
 import type { ModelConfig } from "./registry";

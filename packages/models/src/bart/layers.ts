@@ -191,7 +191,7 @@ export function* runEncoderLayer(
   toV.out = s.v;
   kernels.matmuls(inputOf(rows, self.norm), N, self.qkv);
   if (due()) yield;
-  attendWithinTexts(kernels, s, texts, SEE_ALL, probsTap, capture);
+  yield* attendWithinTexts(kernels, s, texts, SEE_ALL, probsTap, { capture, due });
   addTo(rows, s.attended, self.out, self.norm);
   if (due()) yield;
 

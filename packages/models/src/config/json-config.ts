@@ -6,6 +6,8 @@ import { ModelFileError, printable, shown, UnsupportedModelError } from "../erro
 export const MAX_WIDTH = 2 ** 20;
 /** Deeper than any published model, of which the deepest has a thousand: what is made for each layer stays small. */
 export const MAX_LAYERS = 2 ** 14;
+/** Most positions of a context: further on, the angles of rotary positions would lose their precision. */
+export const MAX_CONTEXT = 2 ** 22;
 /** As MAX_WIDTH, for the width of a head. */
 export const MAX_HEAD_DIM = 2 ** 14;
 

@@ -132,7 +132,7 @@ export class Decoder {
     checkOptions("run", options, ["capture", "logitsToKeep", "cache"]);
     const { cache, ...rest } = options;
     this.#alive();
-    if (cache !== undefined && !this.#pools.caches.lends(cache)) {
+    if (cache !== undefined && !this.#pools.caches.isWithCaller(cache)) {
       throw new TypeError("cache: expected one from this model's createCache that was not released");
     }
     return this.#run([this.#checkedIds("ids", ids, cache)], rest, cache)[0];
@@ -206,7 +206,9 @@ export class Decoder {
   ): Promise<GenerationResult[]> {
     const plan = this.#plan(options);
     if (!Array.isArray(prompts)) throw new TypeError(`prompts: expected an array, got ${String(prompts)}`);
-    const all = prompts.map((prompt: string | ArrayLike<number>, i) => this.#prompt(`prompts[${i}]`, prompt, plan, i));
+    const all = Array.from(prompts, (prompt: string | ArrayLike<number>, i) =>
+      this.#prompt(`prompts[${i}]`, prompt, plan, i),
+    );
     const results: GenerationResult[] = [];
     for (const group of generationGroups(all, plan)) results.push(...(await generateAll(this.#host(), group, plan)));
     return results;
@@ -231,7 +233,7 @@ export class Decoder {
   /** A cache for `run`, of at least `contextLength` positions. Give it back with `releaseCache`. */
   createCache(): KvCache {
     this.#alive();
-    return this.#pools.caches.take(this.contextLength);
+    return this.#pools.caches.lend(this.contextLength);
   }
 
   /**
@@ -240,7 +242,7 @@ export class Decoder {
    * @throws TypeError for a cache that is not this model's, or was released already
    */
   releaseCache(cache: KvCache): void {
-    this.#pools.caches.give(cache);
+    this.#pools.caches.takeBack(cache);
   }
 
   /** Bytes by purpose: weights, cache, scratch. */
@@ -323,7 +325,7 @@ export class Decoder {
   #host(): GenerationHost {
     const acquire: GenerationHost["acquire"] = (prompts, width) =>
       new DecoderLane(this.#network, this.#pools, prompts, width);
-    return { tokenizer: this.tokenizer, acquire };
+    return { tokenizer: this.tokenizer, checkAlive: () => this.#alive(), acquire };
   }
 
   #plan(options: GenerateOptions): GenerationPlan {

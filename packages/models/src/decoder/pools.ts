@@ -14,6 +14,8 @@ export class CachePool {
   readonly #contextLength: number;
   readonly #free: KvCache[] = [];
   readonly #lent = new Set<KvCache>();
+  /** Those of them that a caller of the model holds. */
+  readonly #withCaller = new Set<KvCache>();
 
   /** @param first positions of the cache that is laid out with the weights, so that a model that loads can run */
   constructor(arena: Arena, contextLength: number, create: (capacity: number) => KvCache, first = contextLength) {
@@ -39,15 +41,27 @@ export class CachePool {
     return cache;
   }
 
-  /** Whether this cache was lent and not given back: no other may be used in a pass. */
-  lends(cache: KvCache): boolean {
-    return this.#lent.has(cache);
+  give(cache: KvCache): void {
+    if (!this.#lent.delete(cache)) throw new Error("this cache was not lent");
+    this.#free.push(cache);
   }
 
-  /** @throws TypeError for a cache that was not lent, or was given back already */
-  give(cache: KvCache): void {
-    if (!this.#lent.delete(cache)) throw new TypeError("this cache is not one that this model has lent out");
-    this.#free.push(cache);
+  /** As `take`, for a caller of the model, who alone may give it back. */
+  lend(positions: number): KvCache {
+    const cache = this.take(positions);
+    this.#withCaller.add(cache);
+    return cache;
+  }
+
+  /** Whether a caller has this cache, and has not given it back: no other may be used in a pass. */
+  isWithCaller(cache: KvCache): boolean {
+    return this.#withCaller.has(cache);
+  }
+
+  /** @throws TypeError for a cache that no caller has, or that was given back already */
+  takeBack(cache: KvCache): void {
+    if (!this.#withCaller.delete(cache)) throw new TypeError("this cache is not one that this model has lent out");
+    this.give(cache);
   }
 
   // In powers of two, the context's own length aside: there must not be a cache for every length that ever came.

@@ -70,31 +70,39 @@ export type AttentionBuffers = Pick<BlockScratch, "q" | "k" | "v" | "attended" |
 
 export const SEE_ALL: AttentionRules = { mask: BIDIRECTIONAL, bias: null };
 
-/** attended = attention(q, k, v), each text to itself; nothing is computed between texts. */
-export function attendWithinTexts(
+/** Queries at a time: of a long text, all of them would hold the event loop for too long. */
+const QUERIES = 128;
+
+/** attended = attention(q, k, v), each text to itself; nothing is computed between texts. Yields where `due` says so. */
+export function* attendWithinTexts(
   kernels: Kernels,
   s: AttentionBuffers,
   texts: readonly PackedText[],
   { mask, bias }: AttentionRules,
   probsTap: string,
-  capture: Capture | null,
-): void {
+  { capture, due }: Pick<LayerPass, "capture" | "due">,
+): Generator<void, void> {
   const call = s.attention;
   const { heads: H, headDim: K } = call;
-  call.mask = mask;
-  call.bias = bias;
   let row = 0;
   for (const { sequence, ids } of texts) {
     const T = ids.length;
     const offset = 4 * row * H * K;
-    call.q = s.q + offset;
-    call.keys = s.k + offset;
-    call.values = s.v + offset;
-    call.queries = T;
-    call.keyCount = T;
-    kernels.attention(s.attended + offset, call);
-    if (capture?.wants(probsTap))
-      captureProbs(kernels, call, s.attended + offset, s.probs, probsTap, { sequence, first: 0, keys: T }, capture);
+    for (let first = 0; first < T; first += QUERIES) {
+      const at = offset + 4 * first * H * K;
+      call.mask = mask;
+      call.bias = bias;
+      call.q = s.q + at;
+      call.keys = s.k + offset;
+      call.values = s.v + offset;
+      call.queries = Math.min(QUERIES, T - first);
+      call.keyCount = T;
+      call.position = first;
+      kernels.attention(s.attended + at, call);
+      if (capture?.wants(probsTap))
+        captureProbs(kernels, call, s.attended + at, s.probs, probsTap, { sequence, first, keys: T }, capture);
+      if (first + QUERIES < T && due()) yield;
+    }
     row += T;
   }
 }
@@ -166,7 +174,7 @@ export function* postNormLayer(
   toV.out = s.v;
   kernels.matmuls(s.x, N, layer.qkv);
   if (due()) yield;
-  attendWithinTexts(kernels, s, texts, rules, layer.probsTap, capture);
+  yield* attendWithinTexts(kernels, s, texts, rules, layer.probsTap, { capture, due });
   kernels.matmul(s.projected, s.attended, layer.attentionOutput.weight, layer.attentionOutput.bias, N);
   addAndNorm(kernels, s, layer.attentionNorm, N);
   if (due()) yield;

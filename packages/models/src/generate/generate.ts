@@ -2,6 +2,7 @@
 
 import { checkInteger } from "@qkv/core";
 import type { Tokenizer } from "@qkv/tokenize";
+import { MAX_CONTEXT } from "../config/json-config";
 import type { Memory } from "../decoder/segments";
 import { Pacer } from "../pace";
 import { BeamSearch } from "./beam-search";
@@ -33,6 +34,8 @@ export interface GenerationPrompt {
 /** What the loop needs of a model. */
 export interface GenerationHost {
   readonly tokenizer: Tokenizer | null;
+  /** @throws Error once the model was disposed */
+  checkAlive(): void;
   /** Caches and buffers for these prompts, each with so many sequences at most, until `release`. */
   acquire(prompts: readonly GenerationPrompt[], width: number): GenerationLane;
 }
@@ -47,9 +50,6 @@ export interface GenerationLane {
   logits(row: number): Float32Array;
   release(): void;
 }
-
-/** Most positions of a context: further on, the angles of rotary positions would lose their precision. */
-export const MAX_CONTEXT = 2 ** 22;
 
 /** Sequences that share passes: with more, what each adds to a pass outweighs the weights that they read together. */
 const MOST_SEQUENCES = 32;
@@ -119,7 +119,7 @@ class Job {
         sampling === null ? null : (sampling.seed + i) % Number.MAX_SAFE_INTEGER,
       );
       const onToken = (sequence: number, id: number) => this.#onToken(sequence, id);
-      this.search = new TokenSearch({ ...common, processors: create(), seeds, scores, lengthPenalty: 1, onToken });
+      this.search = new TokenSearch({ ...common, processors: create(), seeds, scores, onToken });
     }
   }
 
@@ -133,9 +133,8 @@ class Job {
   /** Once the search is over. */
   result(): GenerationResult {
     const { plan, tokenizer, prompt } = { plan: this.#plan, tokenizer: this.#tokenizer, prompt: this.prompt };
-    const found = this.search?.found() ?? [
-      { ids: [], finishReason: "length" as const, score: null, tokenScores: plan.scores ? [] : null },
-    ];
+    const nothing = { ids: [], finishReason: "length" as const, score: null, tokenScores: plan.scores ? [] : null };
+    const found = this.search?.found() ?? Array.from({ length: plan.numReturnSequences }, () => nothing);
     const sequences = found.map(({ ids, finishReason, score, tokenScores }, i): GeneratedSequence => {
       const text = this.#texts.length > 0 ? this.#texts[i].whole() : textOf(tokenizer, prompt.textPrefix, ids);
       return { text, ids, finishReason, score, tokenScores: plan.scores ? tokenScores : null };
@@ -213,12 +212,16 @@ async function* passes(
 ): AsyncGenerator<readonly boolean[], void, void> {
   const { signal } = plan;
   const pacer = new Pacer();
-  const complete = async (work: Generator<void, void>): Promise<void> => {
-    for (const _ of work) {
-      await pacer.rest();
-      signal?.throwIfAborted();
-    }
+  const rest = async (): Promise<void> => {
+    await pacer.rest();
+    host.checkAlive();
+    signal?.throwIfAborted();
   };
+  const complete = async (work: Generator<void, void>): Promise<void> => {
+    for (const _ of work) await rest();
+  };
+  // What the caller's own functions are given must stay theirs, even if they make the memory grow.
+  const own = plan.processors.length > 0 || plan.prefixAllowedTokens !== null;
   const lane = host.acquire(
     jobs.map(({ prompt }) => prompt),
     widthOf(plan),
@@ -229,14 +232,20 @@ async function* passes(
     let firstRows: (number | null)[] = jobs.map((_, i) => i);
     for (;;) {
       const branches: Branch[] = [];
-      firstRows = jobs.map(({ search }, i) => {
+      const next: (number | null)[] = [];
+      for (const [i, { search }] of jobs.entries()) {
         const before = firstRows[i];
-        if (before === null) return null;
+        if (before === null) {
+          next.push(null);
+          continue;
+        }
         const first = branches.length;
-        const next = (search as Search).advance((row) => lane.logits(before + row));
-        for (const { parent, id } of next) branches.push({ parent: before + parent, id });
-        return next.length === 0 ? null : first;
-      });
+        const logits = (row: number) => (own ? lane.logits(before + row).slice() : lane.logits(before + row));
+        for (const { parent, id } of (search as Search).advance(logits)) branches.push({ parent: before + parent, id });
+        next.push(branches.length === first ? null : first);
+        if (pacer.due()) await rest();
+      }
+      firstRows = next;
       yield firstRows.map((row) => row === null);
       if (branches.length === 0) return;
       signal?.throwIfAborted();

@@ -40,7 +40,14 @@ describe("published files", () => {
       noRepeatNgramSize: 3,
       numBeams: 4,
     });
-    expect(rest).toEqual({ bosTokenId: 0, decoderStartTokenId: 2, endIds: [2], padTokenId: 1, unsupported: [] });
+    expect(rest).toEqual({
+      bosTokenId: 0,
+      decoderStartTokenId: 2,
+      endIds: [2],
+      padTokenId: 1,
+      prefix: null,
+      unsupported: [],
+    });
     expect(tasks.size).toBe(0);
   });
 
@@ -281,4 +288,14 @@ describe("hostile values", () => {
     expect(() => parse({}, config)).toThrow(message);
     expect(() => parse({}, config)).toThrow(ModelFileError);
   });
+});
+
+test("a prefix for every text, and that of a task in its place", () => {
+  const tasks = { task_specific_params: { summarization: { num_beams: 2 }, translation: { prefix: "to French: " } } };
+  const { prefix, tasks: found } = parse(null, { prefix: " ", ...tasks });
+  expect(prefix).toBe(" ");
+  expect(found.get("summarization")?.prefix).toBe(" ");
+  expect(found.get("translation")?.prefix).toBe("to French: ");
+  expect(parse(null, { prefix: "" }).prefix).toBeNull();
+  expect(() => parse({}, { prefix: 3 })).toThrow(/^config.json: config key "prefix": expected a string/);
 });

@@ -26,6 +26,8 @@ export interface GenerationDefaults {
   readonly padTokenId: number | null;
   /** `eos_token_id`. Empty: the files say that there is none. */
   readonly endIds: readonly number[] | null;
+  /** What older config.json files put before every text: `prefix`. */
+  readonly prefix: string | null;
   /** Keys that change what comes out and that we do not run. */
   readonly unsupported: readonly string[];
   /** `task_specific_params`, by task. */
@@ -47,6 +49,7 @@ export const NO_DEFAULTS: GenerationDefaults = {
   bosTokenId: null,
   padTokenId: null,
   endIds: null,
+  prefix: null,
   unsupported: [],
   tasks: new Map(),
 };
@@ -65,8 +68,10 @@ export const NO_DEFAULTS: GenerationDefaults = {
 export function parseGenerationConfig(generation: JsonConfig | null, config: JsonConfig): GenerationDefaults {
   const source = generation ?? config;
   const ids = parseSpecialIds(source, config);
+  const prefix = parsePrefix(config);
   const read = (json: JsonConfig): GenerationDefaults => ({
     ...ids,
+    prefix,
     settings: parseSettings(json, generation === null ? ids.bosTokenId : null),
     unsupported: findUnsupported(json),
     tasks: new Map(),
@@ -78,12 +83,17 @@ export function parseGenerationConfig(generation: JsonConfig | null, config: Jso
     if (names.length > MAX_TASKS) throw config.wrong("task_specific_params", `at most ${MAX_TASKS} tasks`);
     for (const name of names) {
       const task = all.object(name);
-      const prefix = task.string("prefix", "");
-      if (prefix.length > MAX_PREFIX) throw task.wrong("prefix", `at most ${MAX_PREFIX} characters`);
-      tasks.set(name, { prefix, defaults: read(source.overlaid(task)) });
+      tasks.set(name, { prefix: parsePrefix(task) ?? prefix ?? "", defaults: read(source.overlaid(task)) });
     }
   }
   return { ...read(source), tasks };
+}
+
+/** null where there is none, or an empty one. */
+function parsePrefix(json: JsonConfig): string | null {
+  const prefix = json.string("prefix", "");
+  if (prefix.length > MAX_PREFIX) throw json.wrong("prefix", `at most ${MAX_PREFIX} characters`);
+  return prefix === "" ? null : prefix;
 }
 
 function parseSpecialIds(generation: JsonConfig, config: JsonConfig) {

@@ -17,8 +17,8 @@ export interface GeneratedSequence {
   readonly ids: readonly number[];
   readonly finishReason: FinishReason;
   /**
-   * Sum of `tokenScores` divided by their number to the power of `lengthPenalty` (1 if that is left out), as Hugging Face
-   * ranks beams; null unless `scores` was asked for, or beams were searched.
+   * Of beams the sum of `tokenScores` divided by their number to the power of `lengthPenalty`, as Hugging Face ranks them;
+   * otherwise their mean. null unless `scores` was asked for, or beams were searched.
    */
   readonly score: number | null;
   /** ln of each new token's probability, as the search counted it; null unless `scores` was asked for. */

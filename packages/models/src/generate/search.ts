@@ -23,8 +23,6 @@ export interface FoundSequence {
 
 /** A search under way. It knows no model: logits go in, tokens come out. */
 export interface Search {
-  /** Most rows of a pass. */
-  readonly width: number;
   /**
    * Takes the logits [V] after each row of the last pass, and gives the rows of the next; none once it is over. The
    * first pass, of the prompt, has the one row 0.

@@ -1,6 +1,5 @@
 /** One token after the other: the likeliest, or one that is drawn. */
 
-import { pow } from "@qkv/core";
 import { seededRandom } from "./random";
 import { argmax, crossEntropy, sample } from "./sampling";
 import type { Branch, FinishReason, FoundSequence, LogitsProcessor, Search } from "./search";
@@ -16,8 +15,6 @@ export interface TokenSearchOptions {
   readonly seeds: readonly (number | null)[];
   /** Whether to count scores. */
   readonly scores: boolean;
-  /** A sequence's score is the sum of its tokens' divided by their number to this power. */
-  readonly lengthPenalty: number;
   /** Told each token as it is chosen. @returns whether the text has come to a stop string */
   readonly onToken: (sequence: number, id: number) => boolean;
 }
@@ -35,10 +32,9 @@ interface Line {
 /**
  * Greedy decoding or sampling of one or more sequences, each by itself.
  *
- * A token's score is ln of its probability after all processors; what was filtered has none.
+ * A token's score is ln of its probability after all processors; what was filtered has none. A sequence's is their mean.
  */
 export class TokenSearch implements Search {
-  readonly width: number;
   readonly #options: TokenSearchOptions;
   readonly #lines: readonly Line[];
   /** Which line each row of the last pass belongs to. */
@@ -46,7 +42,6 @@ export class TokenSearch implements Search {
 
   constructor(options: TokenSearchOptions) {
     this.#options = options;
-    this.width = options.seeds.length;
     this.#lines = options.seeds.map((seed) => ({
       ids: [],
       history: [...options.prompt],
@@ -60,7 +55,7 @@ export class TokenSearch implements Search {
   advance(logits: (row: number) => Float32Array): readonly Branch[] {
     const first = this.#lines[0].ids.length === 0;
     // All of them start from the prompt's row, which processors change.
-    const copies = first && this.width > 1 ? this.#rows.map(() => logits(0).slice()) : null;
+    const copies = first && this.#rows.length > 1 ? this.#rows.map(() => logits(0).slice()) : null;
     const branches: Branch[] = [];
     const rows: number[] = [];
     for (const [row, index] of this.#rows.entries()) {
@@ -76,13 +71,13 @@ export class TokenSearch implements Search {
   }
 
   found(): readonly FoundSequence[] {
-    const { scores, lengthPenalty } = this.#options;
+    const { scores } = this.#options;
     return this.#lines.map(({ ids, finishReason, tokenScores }) => {
       const sum = tokenScores.reduce((total, score) => total + score, 0);
       return {
         ids,
         finishReason: finishReason ?? "length",
-        score: scores ? sum / pow(ids.length, lengthPenalty) : null,
+        score: scores ? sum / ids.length : null,
         tokenScores: scores ? tokenScores : null,
       };
     });

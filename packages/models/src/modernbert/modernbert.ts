@@ -274,7 +274,7 @@ export function createModernBert(
         const { cos, sin } = s.angles[layer.type];
         kernels.rope(s.q, cos, sin, N, H, K, K, "half-split");
         kernels.rope(s.k, cos, sin, N, H, K, K, "half-split");
-        attendWithinTexts(kernels, s, texts, rules[layer.type], layer.probsTap, capture);
+        yield* attendWithinTexts(kernels, s, texts, rules[layer.type], layer.probsTap, { capture, due });
         kernels.matmul(s.projected, s.attended, layer.attentionOutput.weight, layer.attentionOutput.bias, N);
         kernels.add(s.x, s.x, s.projected, N * D);
         if (due()) yield;

@@ -40,6 +40,13 @@ export class SharedMemory {
   }
 }
 
+/** A source that is read at the moment. */
+export interface HeldSource {
+  readonly ids: readonly number[];
+  readonly memory: Memory;
+  readonly letGo: () => void;
+}
+
 /** What an encoded source is made of. */
 export interface EncodedParts {
   readonly ids: readonly number[];
@@ -75,16 +82,17 @@ export class EncodedSource {
   }
 
   /**
-   * Keeps its memory until the returned function is called, even if it is disposed meanwhile.
+   * Keeps its memory until it is let go, even if it is disposed meanwhile.
    *
    * @throws Error once it was disposed
    */
-  hold(): () => void {
-    void this.memory;
+  hold(): HeldSource {
+    const { ids, memory } = this;
     this.#readers++;
-    return () => {
+    const letGo = () => {
       if (--this.#readers === 0 && this.#disposed) this.#memory.release();
     };
+    return { ids, memory, letGo };
   }
 
   /** Gives its memory back, once nobody reads it any more. Every later use throws; calling it twice does not. */

@@ -1,5 +1,6 @@
 /** Generation of an encoder-decoder: sources through the encoder, what is not encoded yet, and texts out of the decoder. */
 
+import { checkInteger } from "@qkv/core";
 import type { Tokenizer } from "@qkv/tokenize";
 import { DecoderLane, type LanePools } from "../decoder/lane";
 import {
@@ -15,7 +16,7 @@ import { Generation, type GenerationResult } from "../generate/generation";
 import type { GenerationDefaults } from "../generate/generation-config";
 import { type GenerateOptions, type GenerationPlan, planGeneration } from "../generate/options";
 import { Pacer } from "../pace";
-import { EncodedSource } from "./encoded";
+import { EncodedSource, type HeldSource } from "./encoded";
 import type { Seq2SeqInputs, Source } from "./inputs";
 import type { Seq2SeqNetwork } from "./network";
 import type { SourceEncoder } from "./source-encoder";
@@ -34,6 +35,12 @@ export interface GeneratorParts {
   readonly checkAlive: () => void;
 }
 
+/** A plan, with what a text starts from, and how many positions it may take with that. */
+interface SourcePlan extends GenerationPlan {
+  readonly startId: number;
+  readonly positions: number;
+}
+
 export class SourceGenerator {
   readonly #parts: GeneratorParts;
 
@@ -47,7 +54,9 @@ export class SourceGenerator {
     const prepared = this.#parts.inputs.prepared("source", source);
     return new Generation(
       (finished) =>
-        this.#generating([prepared], plan, (prompts) => generateTokens(this.#host(), prompts[0], plan, finished)),
+        this.#holding([prepared], (held) =>
+          this.#generating(held, plan, (prompts) => generateTokens(this.#host(), prompts[0], plan, finished)),
+        ),
       streams(plan),
     );
   }
@@ -67,14 +76,16 @@ export class SourceGenerator {
     const plan = this.#plan(options, defaults);
     if (!Array.isArray(sources)) throw new TypeError(`sources: expected an array, got ${String(sources)}`);
     const { inputs } = this.#parts;
-    const prepared = sources.map((source: Source, i) => inputs.prepared(`sources[${i}]`, source));
+    const prepared = Array.from(sources, (source: Source, i) => inputs.prepared(`sources[${i}]`, source));
+    const run = (prompts: readonly GenerationPrompt[]) => one(generateAll(this.#host(), prompts, plan));
+    const generating = this.#generating.bind(this);
     const results: GenerationResult[] = [];
-    let first = 0;
-    for (const group of generationGroups(prepared, plan)) {
-      const run = (prompts: readonly GenerationPrompt[]) => one(generateAll(this.#host(), prompts, plan));
-      for await (const found of this.#generating(group, plan, run, first)) results.push(...found);
-      first += group.length;
-      onDone(first);
+    const all = this.#holding(prepared, async function* (held) {
+      for (const group of generationGroups(held, plan)) yield* generating(group, plan, run, results.length);
+    });
+    for await (const found of all) {
+      results.push(...found);
+      onDone(results.length);
     }
     return results;
   }
@@ -114,55 +125,74 @@ export class SourceGenerator {
     return encoded;
   }
 
-  #plan(options: GenerateOptions, defaults: GenerationDefaults): GenerationPlan {
-    const { checkAlive, endIds, inputs, network } = this.#parts;
+  #plan(options: GenerateOptions, defaults: GenerationDefaults): SourcePlan {
+    const { checkAlive, endIds, inputs, network, contextLength } = this.#parts;
     checkAlive();
+    // Where a model has a vector for each position: the last token of a text needs none.
+    const end = network.maxPositions;
+    if (Number.isFinite(end)) {
+      const { maxNewTokens, minNewTokens, maxLength } = options;
+      for (const [name, value] of Object.entries({ maxNewTokens, minNewTokens }))
+        if (typeof value === "number") checkInteger(name, value, 0, end);
+      if (typeof maxLength === "number") checkInteger("maxLength", maxLength, 0, end + 1);
+    }
     const plan = planGeneration(options, { kind: "seq2seq", endIds, vocabSize: network.vocabSize, defaults });
     if (plan.stop.length > 0) inputs.tokenizer("stop strings");
-    if (plan.decoderStartTokenId === null) throw noStart("pass decoderStartTokenId");
-    return plan;
+    const startId = plan.decoderStartTokenId ?? defaults.bosTokenId;
+    if (startId === null) throw noStart("pass decoderStartTokenId");
+    return { ...plan, startId, positions: Math.min(positionsOf(plan, 1, contextLength), end + 1) };
   }
 
   #host(): GenerationHost {
-    const { network, pools, tokenizer } = this.#parts;
-    return { tokenizer, acquire: (prompts, width) => new DecoderLane(network, pools, prompts, width) };
+    const { network, pools, tokenizer, checkAlive } = this.#parts;
+    return { tokenizer, checkAlive, acquire: (prompts, width) => new DecoderLane(network, pools, prompts, width) };
+  }
+
+  /** Keeps encoded sources while they are used, whoever disposes them. */
+  async *#holding<T>(
+    sources: readonly (readonly number[] | EncodedSource)[],
+    use: (sources: readonly (readonly number[] | HeldSource)[]) => AsyncGenerator<T, void, void>,
+  ): AsyncGenerator<T, void, void> {
+    const held: HeldSource[] = [];
+    try {
+      const hold = (source: EncodedSource): HeldSource => {
+        held.push(source.hold());
+        return held[held.length - 1];
+      };
+      yield* use(sources.map((source) => (source instanceof EncodedSource ? hold(source) : source)));
+    } finally {
+      for (const { letGo } of held) letGo();
+    }
   }
 
   /** Encodes what is not encoded yet, runs, and disposes what it encoded, whatever happens. */
   async *#generating<T>(
-    sources: readonly (readonly number[] | EncodedSource)[],
-    plan: GenerationPlan,
+    sources: readonly (readonly number[] | HeldSource)[],
+    { signal, startId, positions }: SourcePlan,
     run: (prompts: readonly GenerationPrompt[]) => AsyncGenerator<T, void, void>,
     firstIndex = 0,
   ): AsyncGenerator<T, void, void> {
-    const open = sources.flatMap((each, i) => (each instanceof EncodedSource ? [] : [{ i, ids: each }]));
-    const held = sources.flatMap((each) => (each instanceof EncodedSource ? [each.hold()] : []));
-    let made: readonly EncodedSource[] = [];
+    const open = sources.flatMap((each, i) => ("memory" in each ? [] : [{ i, ids: each }]));
+    const made = await this.encodeAll(
+      open.map(({ ids }) => ids),
+      signal,
+    );
     try {
-      made = await this.encodeAll(
-        open.map(({ ids }) => ids),
-        plan.signal,
-      );
-      const encoded = [...sources] as EncodedSource[];
+      const encoded = [...sources] as Pick<HeldSource, "ids" | "memory">[];
       for (const [k, { i }] of open.entries()) encoded[i] = made[k];
-      const start = [plan.decoderStartTokenId as number];
-      // Where a model has a vector for each position a text ends with the last of them, whatever it may take.
-      const { contextLength, network } = this.#parts;
-      const positions = Math.min(positionsOf(plan, start.length, contextLength), network.maxPositions);
       yield* run(
-        encoded.map((source, i) => ({
-          ids: start,
-          promptTokens: source.ids.length,
+        encoded.map(({ ids, memory }, i) => ({
+          ids: [startId],
+          promptTokens: ids.length,
           textPrefix: [],
-          encoderIds: source.ids,
+          encoderIds: ids,
           positions,
           index: firstIndex + i,
-          memory: source.memory,
+          memory,
         })),
       );
     } finally {
       for (const each of made) each.dispose();
-      for (const letGo of held) letGo();
     }
   }
 }

@@ -76,7 +76,7 @@ export class Seq2SeqPasses {
     const { capture: patterns = [], logitsToKeep = Number.POSITIVE_INFINITY, cache } = options;
     const { network, inputs, pools } = this.#parts;
     if (logitsToKeep !== Number.POSITIVE_INFINITY) checkInteger("logitsToKeep", logitsToKeep, 0);
-    if (cache !== undefined && !pools.caches.lends(cache))
+    if (cache !== undefined && !pools.caches.isWithCaller(cache))
       throw new TypeError("cache: expected one from this model's createCache that was not released");
     const taps = selectTaps(patterns, this.taps);
     const texts = given.map(({ decoderIds }, i) => inputs.decoderIds(names[i][1], decoderIds, cache));
@@ -98,7 +98,11 @@ export class Seq2SeqPasses {
           data: taps.has("logits") ? logits[b].slice((computed[b] - kept[b]) * V) : logits[b],
           shape: [kept[b], V],
         },
-        encoderHidden: encoded[b].hidden,
+        // Theirs who encoded it.
+        encoderHidden:
+          given[b].source instanceof EncodedSource
+            ? { ...encoded[b].hidden, data: encoded[b].hidden.data.slice() }
+            : encoded[b].hidden,
         captured: {
           ...named(ENCODER, ofEncoder[b]),
           ...named(DECODER, ofDecoder[b]),
@@ -119,29 +123,23 @@ export class Seq2SeqPasses {
     const open = prepared.flatMap((each, i) => (each instanceof EncodedSource ? [] : [{ i, ids: each }]));
     if (taps !== null && taps.size > 0 && open.length < sources.length)
       throw new TypeError("capture: the encoder's taps need a source that is not encoded yet");
-    const capture =
-      taps === null || taps.size === 0
-        ? null
-        : new Capture(
-            taps,
-            open.map(({ ids }) => ids.length),
-            network.arena,
-          );
-    let made: EncodedSource[] = [];
-    if (open.length > 0) {
-      const pass = encoder.encode(
-        open.map(({ ids }) => ids),
-        capture,
-        never,
-      );
-      const step = pass.next(); // synchronous: nobody else gets a turn
-      made = step.value as EncodedSource[];
-    }
+    const made: EncodedSource[] = [];
     try {
       const byInput = [...prepared] as EncodedSource[];
-      for (const [k, { i }] of open.entries()) byInput[i] = made[k];
       const captured = sources.map(() => ({}) as Record<string, Tensor>);
-      if (capture !== null) for (const [k, { i }] of open.entries()) captured[i] = capture.take(k);
+      for (const indices of encoder.passes(open.map(({ ids }) => ids))) {
+        const some = indices.map((k) => open[k]);
+        const ids = some.map((each) => each.ids);
+        const lengths = ids.map(({ length }) => length);
+        const capture = taps === null || taps.size === 0 ? null : new Capture(taps, lengths, network.arena);
+        const step = encoder.encode(ids, capture, never).next(); // synchronous: nobody else gets a turn
+        const encoded = step.value as EncodedSource[];
+        made.push(...encoded);
+        for (const [k, { i }] of some.entries()) {
+          byInput[i] = encoded[k];
+          if (capture !== null) captured[i] = capture.take(k);
+        }
+      }
       return use(byInput, captured);
     } finally {
       for (const each of made) each.dispose();

@@ -19,6 +19,7 @@ import { type FilledSpans, fillSpans } from "../tasks/generation/fill-spans";
 import type { GenerationTaskHost, TextResult, TextToTextOptions } from "../tasks/generation/host";
 import { summarize, text2text } from "../tasks/generation/summarize";
 import { type TranslateOptions, translate } from "../tasks/generation/translate";
+import { checkTaskOptions } from "../tasks/host";
 import type { EncodedSource } from "./encoded";
 import { noStart, SourceGenerator } from "./generator";
 import { Seq2SeqInputs, type Source } from "./inputs";
@@ -143,6 +144,7 @@ export class Seq2Seq {
    */
   async encode(source: string | ArrayLike<number>, options: EncodeSourceOptions = {}): Promise<EncodedSource> {
     checkOptions("encode", options, ["signal"]);
+    checkTaskOptions(options);
     this.#alive();
     const [encoded] = await this.#generator.encodeAll(
       [this.#inputs.sourceIds("source", source)],
@@ -157,9 +159,12 @@ export class Seq2Seq {
     options: EncodeSourceOptions = {},
   ): Promise<EncodedSource[]> {
     checkOptions("encodeBatch", options, ["signal"]);
+    checkTaskOptions(options);
     this.#alive();
     if (!Array.isArray(sources)) throw new TypeError(`sources: expected an array, got ${String(sources)}`);
-    const ids = sources.map((source: string | ArrayLike<number>, i) => this.#inputs.sourceIds(`sources[${i}]`, source));
+    const ids = Array.from(sources, (source: string | ArrayLike<number>, i) =>
+      this.#inputs.sourceIds(`sources[${i}]`, source),
+    );
     return this.#generator.encodeAll(ids, options.signal ?? null);
   }
 
@@ -393,7 +398,7 @@ export class Seq2Seq {
   /** A cache for `run`, of at least `contextLength` positions. Give it back with `releaseCache`. */
   createCache(): KvCache {
     this.#alive();
-    return this.#pools.caches.take(this.contextLength);
+    return this.#pools.caches.lend(this.contextLength);
   }
 
   /**
@@ -402,7 +407,7 @@ export class Seq2Seq {
    * @throws TypeError for a cache that is not this model's, or was released already
    */
   releaseCache(cache: KvCache): void {
-    this.#pools.caches.give(cache);
+    this.#pools.caches.takeBack(cache);
   }
 
   /** Bytes by purpose: weights, cache, scratch. */
@@ -427,7 +432,8 @@ export class Seq2Seq {
 
   /** What the decoder is given of a target in training: all but its last id, behind what it starts from. */
   #shifted(labels: readonly number[]): number[] {
-    const start = this.#startsWithLast ? labels[labels.length - 1] : this.generationDefaults.decoderStartTokenId;
+    const { decoderStartTokenId, bosTokenId } = this.generationDefaults;
+    const start = this.#startsWithLast ? labels[labels.length - 1] : (decoderStartTokenId ?? bosTokenId);
     if (start === null) throw noStart("pass decoderIds");
     return [start, ...labels.slice(0, -1)];
   }

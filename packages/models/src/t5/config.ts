@@ -2,7 +2,7 @@
 
 import type { Activation } from "@qkv/core";
 import { ACTIVATION_NAMES } from "../config/activation";
-import { type JsonConfig, MAX_HEAD_DIM, MAX_LAYERS, MAX_WIDTH } from "../config/json-config";
+import { type JsonConfig, MAX_CONTEXT, MAX_HEAD_DIM, MAX_LAYERS, MAX_WIDTH } from "../config/json-config";
 import type { EncoderConfig } from "../encoder/config";
 import { savedClass } from "../seq2seq/config";
 
@@ -83,6 +83,9 @@ function parse(json: JsonConfig, defaults: T5Defaults): T5Config {
   );
   // The decoder, which looks one way, has an exact bucket for each of the first half of them.
   const exact = Math.floor(relativeAttentionNumBuckets / 2);
+  const numHeads = json.integer("num_heads", { max: MAX_HEADS }, defaults.numHeads);
+  const dKv = json.integer("d_kv", { max: MAX_HEAD_DIM }, 64);
+  if (numHeads * dKv > MAX_WIDTH) throw json.wrong("num_heads", `at most ${MAX_WIDTH} values in all heads of ${dKv}`);
   const { denseActFn, isGatedAct } = parseFeedForward(json, defaults.feedForwardProj);
   const { family } = defaults;
   const encoderOnly = `${family}EncoderModel`;
@@ -91,11 +94,11 @@ function parse(json: JsonConfig, defaults: T5Defaults): T5Config {
   return {
     vocabSize: json.integer("vocab_size", {}, defaults.vocabSize),
     dModel: json.integer("d_model", { max: MAX_WIDTH }, 512),
-    dKv: json.integer("d_kv", { max: MAX_HEAD_DIM }, 64),
+    dKv,
     dFf: json.integer("d_ff", { max: MAX_WIDTH }, defaults.dFf),
     numLayers,
     numDecoderLayers: json.integer("num_decoder_layers", { max: MAX_LAYERS }, numLayers),
-    numHeads: json.integer("num_heads", { max: MAX_WIDTH }, defaults.numHeads),
+    numHeads,
     relativeAttentionNumBuckets,
     relativeAttentionMaxDistance: json.integer("relative_attention_max_distance", { min: exact + 1 }, 128),
     layerNormEpsilon: json.number("layer_norm_epsilon", { min: 0 }, 1e-6),
@@ -120,7 +123,7 @@ export function t5EncoderConfig(c: T5Config): T5Config & EncoderConfig {
     numAttentionHeads: c.numHeads,
     hiddenAct: c.denseActFn,
     layerNormEps: c.layerNormEpsilon,
-    maxPositionEmbeddings: c.nPositions,
+    maxPositionEmbeddings: Math.min(c.nPositions, MAX_CONTEXT),
     typeVocabSize: 0,
     head: "none",
     labels: [],
@@ -128,6 +131,8 @@ export function t5EncoderConfig(c: T5Config): T5Config & EncoderConfig {
   };
 }
 
+/** Each has a table of all distances; published models have at most 128. */
+export const MAX_HEADS = 1024;
 const DEFAULT_BUCKETS = 32;
 /** More than any model has. */
 const MAX_BUCKETS = 2 ** 16;

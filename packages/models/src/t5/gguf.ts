@@ -5,7 +5,7 @@ import { ModelFileError } from "../errors";
 import type { Gguf } from "../formats/gguf";
 import { type GenerationDefaults, NO_DEFAULTS } from "../generate/generation-config";
 import type { CheckpointTensor } from "../weights/weights";
-import type { T5Config } from "./config";
+import { MAX_HEADS, type T5Config } from "./config";
 
 /** Names of whole-model tensors, before ".weight". */
 const MODEL_TENSORS: Readonly<Record<string, string>> = {
@@ -59,12 +59,14 @@ export function readT5Gguf(gguf: Gguf, json: JsonConfig, architecture: "t5" | "t
     if (name.startsWith(`${architecture}.`) && !known.includes(name)) throw json.unsupported(name, known);
   }
   const numLayers = json.integer(key("block_count"), { max: MAX_LAYERS });
-  const numHeads = json.integer(key("attention.head_count"), { max: MAX_WIDTH });
+  const numHeads = json.integer(key("attention.head_count"), { max: MAX_HEADS });
   if (json.integer(key("attention.head_count_kv"), {}, numHeads) !== numHeads)
     throw json.unsupported(key("attention.head_count_kv"), [`${numHeads}, as many as heads`]);
   const dKv = json.integer(key("attention.key_length"), { max: MAX_HEAD_DIM });
   if (json.integer(key("attention.value_length"), {}, dKv) !== dKv)
     throw json.unsupported(key("attention.value_length"), [`${dKv}, as wide as keys`]);
+  if (numHeads * dKv > MAX_WIDTH)
+    throw json.wrong(key("attention.head_count"), `at most ${MAX_WIDTH} values in all heads`);
   const buckets = json.integer(key("attention.relative_buckets_count"), { min: 4, max: 2 * MAX_DISTANCE - 2 });
   const isGatedAct = gguf.tensors.has("enc.blk.0.ffn_gate.weight");
   const start = json.tokenIds(key("decoder_start_token_id"));
@@ -84,7 +86,7 @@ export function readT5Gguf(gguf: Gguf, json: JsonConfig, architecture: "t5" | "t
     isGatedAct,
     tieWordEmbeddings: !gguf.tensors.has("output.weight"),
     scaleDecoderOutputs: null,
-    biasInEveryLayer: numLayers > 1 && gguf.tensors.has("enc.blk.1.attn_rel_b.weight"),
+    biasInEveryLayer: ["enc", "dec"].some((stack) => gguf.tensors.has(`${stack}.blk.1.attn_rel_b.weight`)),
     nPositions: json.integer(key("context_length")),
     encoderOnly: architecture === "t5encoder",
     padTokenId: json.integer("tokenizer.ggml.padding_token_id", { min: 0 }, 0),

@@ -17,6 +17,7 @@ import {
   type Product,
   type RmsNorm,
 } from "@qkv/core";
+import { MAX_CONTEXT } from "../config/json-config";
 import { attendToMemory, attendToPast } from "../decoder/attention";
 import { adjacentRows, CHUNK_ROWS } from "../decoder/segments";
 import { attendWithinTexts } from "../encoder/block";
@@ -198,7 +199,7 @@ function t5Encoder(w: Weights, c: T5Config, kernels: Kernels, words: Lookup): En
     arena: kernels.arena,
     vocabSize: c.vocabSize,
     hiddenSize: D,
-    maxPositions: c.nPositions,
+    maxPositions: Math.min(c.nPositions, MAX_CONTEXT),
     typeVocabSize: 0,
     taps: ["embeddings", ...layers.flatMap(({ probsTap, outputTap }) => [probsTap, outputTap]), "final"],
     heads: NO_HEADS,
@@ -222,7 +223,7 @@ function t5Encoder(w: Weights, c: T5Config, kernels: Kernels, words: Lookup): En
         kernels.matmuls(s.normed, N, layer.qkv);
         if (due()) yield;
         const rules = { mask: BIDIRECTIONAL, bias: positions.of(i) };
-        attendWithinTexts(kernels, s, texts, rules, layer.probsTap, capture);
+        yield* attendWithinTexts(kernels, s, texts, rules, layer.probsTap, { capture, due });
         addAttended(kernels, s, layer.o, N);
         if (due()) yield;
 
@@ -287,11 +288,12 @@ export function createT5(c: T5Config, root: Weights, kernels: Kernels): Seq2SeqN
       capture?.rows("embeddings", segments, s.x, D);
 
       const pass = { q: s.q, attended: s.attended, segments, probs: s.probs, capture };
+      const written = adjacentRows(segments);
       for (const [i, layer] of layers.entries()) {
         // x += attention(norm(x)), to the past
         norm(kernels, s, layer.norm, N);
         const [toQ, toK, toV] = layer.qkv;
-        for (const { cache, row, first, rows } of adjacentRows(segments)) {
+        for (const { cache, row, first, rows } of written) {
           toQ.out = s.q + 4 * first * H * K;
           toK.out = cache.keyRow(i, row);
           toV.out = cache.valueRow(i, row);

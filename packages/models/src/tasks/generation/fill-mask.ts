@@ -1,7 +1,7 @@
 /** Texts with gaps written anew, by a model that was trained on infilling (BART: Lewis et al. 2019, section 2.2). */
 
 import { checkTexts } from "../host";
-import { type GenerationTaskHost, splitOptions, type TextResult, type TextToTextOptions, taskSettings } from "./host";
+import { type GenerationTaskHost, splitOptions, type TextResult, type TextToTextOptions } from "./host";
 import { generateTexts, type SourceForm } from "./texts";
 
 const CALL = "fillMask";
@@ -31,7 +31,7 @@ export async function infillMasks(
       throw new RangeError(`${CALL}: texts[${i}]: a mask lies beyond the ${host.maxTokens} tokens of the context`);
   };
   const form: SourceForm = { added: 0, ids: ({ ids }) => ids, parseSpecialTokens: true };
-  const settings = taskSettings(host, [], "");
+  const settings = { prefix: "", defaults: host.defaults };
   const results = await generateTexts(host, { call: CALL, texts, options: split, settings, form, check });
   return typeof given === "string" ? results[0] : results;
 }

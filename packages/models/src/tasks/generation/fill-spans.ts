@@ -8,7 +8,6 @@ import {
   type TextResult,
   type TextSequence,
   type TextToTextOptions,
-  taskSettings,
 } from "./host";
 import { parseSpans, SENTINEL, type Sentinels, sentinel, sentinelsOf } from "./sentinels";
 import { generateTexts } from "./texts";
@@ -57,7 +56,7 @@ export async function fillSpans(
     );
   };
   const form = { added: 0, ids: ({ ids }: { readonly ids: readonly number[] }) => ids, parseSpecialTokens: true };
-  const settings = taskSettings(host, [], "");
+  const settings = { prefix: "", defaults: host.defaults };
   const results = await generateTexts(host, { call: CALL, texts, options: split, settings, form, check });
   const filled = results.map((result, i): FilledSpans => {
     const sequences = result.sequences.map((sequence) => fill(sequence, gapped[i], tokenizer, sentinels));

@@ -111,7 +111,7 @@ export function taskSettings({ defaults }: GenerationTaskHost, names: readonly s
     const task = defaults.tasks.get(name);
     if (task !== undefined) return task;
   }
-  return { prefix: usual, defaults };
+  return { prefix: defaults.prefix ?? usual, defaults };
 }
 
 /** T5 and what was made after it: tasks are told by words before the text (Raffel et al. 2020, section 2.4). */
