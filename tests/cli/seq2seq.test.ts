@@ -114,7 +114,7 @@ describe.concurrent("commands", () => {
     const { stdout } = await qkv(["inspect", T5]);
     expect(stdout).toMatch(/^architecture: t5\nkind: encoder-decoder\nformat: safetensors\n/);
     const { kind, config, memory } = await qkvJson<Record<string, object>>(["inspect", T5]);
-    expect({ kind, config }).toMatchObject({ kind: "encoder-decoder", config: { numDecoderLayers: 1 } });
+    expect({ kind, config }).toMatchObject({ kind: "seq2seq", config: { numDecoderLayers: 1 } });
     expect(Object.keys(memory).sort()).toEqual(["cache", "scratch", "weights"]);
   });
 });
