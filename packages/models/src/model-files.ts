@@ -135,7 +135,8 @@ async function identifyFolder(
     const ofGeneration = await readGenerationConfig(files, folder);
     const endIds = endIdsOf(ofGeneration, json, defaultEndIds);
     const generation = model.kind === "seq2seq" ? parseGenerationConfig(ofGeneration, json) : NO_DEFAULTS;
-    const tokenizer = await readTokenizer(choice.tokenizer, null, () => folderTokenizer(files, folder));
+    const config = model.kind === "seq2seq" ? await files.readSome(file, 0, MAX_CONFIG_BYTES) : null;
+    const tokenizer = await readTokenizer(choice.tokenizer, { config }, () => folderTokenizer(files, folder));
     const chat = await findChatTemplates(() => folderChatTemplates(files, folder));
     const checkpoint = { files, file: path, tensors: model.tensors ?? named };
     const sentence = model.kind === "encoder" ? await readSentenceFiles(files, folder, json) : null;
@@ -203,7 +204,7 @@ async function identifyGguf(files: CheckedSource, file: string, choice: FileChoi
     const known = Object.keys(ARCHITECTURES).filter((name) => ARCHITECTURES[name].fromGguf !== null);
     if (!known.includes(architecture)) throw json.unsupported("general.architecture", known);
     const model = await ARCHITECTURES[architecture].fromGguf!(gguf, json, files);
-    const tokenizer = await readTokenizer(choice.tokenizer, null, async () => ggufTokenizer(gguf, file));
+    const tokenizer = await readTokenizer(choice.tokenizer, {}, async () => ggufTokenizer(gguf, file));
     const endIds = ["tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id"].flatMap((key) => json.tokenIds(key));
     const tensors = model.tensors ?? gguf.tensors;
     const chat = await findChatTemplates(async () => ggufChatTemplates(gguf, file));
@@ -227,7 +228,7 @@ async function identifyLlama2c(files: CheckedSource, file: string, choice: FileC
   const parse = async (): Promise<ModelFiles> => {
     const model = readLlama2c(llama2c);
     const { vocabSize } = llama2c.config;
-    const tokenizer = await readTokenizer(choice.tokenizer, vocabSize, async () => {
+    const tokenizer = await readTokenizer(choice.tokenizer, { vocabSize }, async () => {
       const names = [`tok${vocabSize}.bin`, "tokenizer.bin"].map((name) => folderOf(file) + name);
       for (const name of names) if (await files.exists(name)) return readTokenizerFile(files, name, vocabSize);
       return `there is neither ${names.join(" nor ")}`;

@@ -14,14 +14,22 @@ export type FoundTokenizer =
   | { readonly tokenizer: Tokenizer; readonly tokenizerProblem: null }
   | { readonly tokenizer: null; readonly tokenizerProblem: string };
 
+/** What is known of the model that a tokenizer is for. */
+export interface TokenizerContext {
+  /** Of llama2.c's models, whose tokenizers do not say it. */
+  readonly vocabSize?: number | null;
+  /** The model's config.json where its family gives the pieces of a .model ids of its own, or adds tokens to them. */
+  readonly config?: Uint8Array | null;
+}
+
 /** The user's tokenizer, else what `find` finds or says; one that is sound but not supported is a reason, no error. */
 export async function readTokenizer(
   given: string | Tokenizer | undefined,
-  vocabSize: number | null,
+  { vocabSize = null, config = null }: TokenizerContext,
   find: () => Promise<Tokenizer | string>,
 ): Promise<FoundTokenizer> {
   if (given instanceof Tokenizer) return { tokenizer: given, tokenizerProblem: null };
-  if (given !== undefined) return { tokenizer: await openTokenizer(given, vocabSize), tokenizerProblem: null };
+  if (given !== undefined) return { tokenizer: await openTokenizer(given, vocabSize, config), tokenizerProblem: null };
   try {
     const found = await find();
     return typeof found === "string"
@@ -34,9 +42,16 @@ export async function readTokenizer(
 }
 
 /** A tokenizer's folder or file of its own, on disk. */
-async function openTokenizer(path: string, vocabSize: number | null): Promise<Tokenizer> {
+async function openTokenizer(path: string, vocabSize: number | null, config: Uint8Array | null): Promise<Tokenizer> {
   const { files, file } = await openSource(path);
   try {
+    if (file?.endsWith(".model") && config !== null) {
+      const folder: Readonly<Record<string, Uint8Array>> = {
+        "spiece.model": await readWhole(files, file),
+        "config.json": config,
+      };
+      return await Tokenizer.from({ read: async (name) => folder[name] ?? null });
+    }
     if (file !== null) return await readTokenizerFile(files, file, vocabSize);
     const found = await folderTokenizer(files, "");
     if (typeof found === "string") throw new ModelFileError(found, { file: path });
@@ -48,6 +63,9 @@ async function openTokenizer(path: string, vocabSize: number | null): Promise<To
 
 /** The tokenizer that a folder ("" or with a slash at its end) holds in files of its own, or that it holds none. */
 export async function folderTokenizer(files: CheckedSource, folder: string): Promise<Tokenizer | string> {
+  if ((await files.exists(`${folder}source.spm`)) && !(await files.exists(`${folder}tokenizer.json`))) {
+    return "Marian's source.spm, target.spm and vocab.json are not read: it takes a tokenizer.json made of them";
+  }
   for (const name of TOKENIZER_FILES) {
     if (!(await files.exists(folder + name))) continue;
     return Tokenizer.from({ read: (file: string) => readIfThere(files, folder + file) });

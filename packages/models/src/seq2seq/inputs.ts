@@ -40,6 +40,12 @@ export class Seq2SeqInputs {
   }
 
   sourceIds(name: string, source: string | ArrayLike<number>): number[] {
+    if (Array.isArray(source) && typeof source[0] === "string")
+      throw new TypeError(`${name}: expected one text, got an array of texts: take generateBatch or encodeBatch`);
+    if (typeof source !== "string" && (typeof source !== "object" || source === null))
+      throw new TypeError(
+        `${name}: expected a text, an array of token ids or an encoded source, got ${String(source)}`,
+      );
     const given = typeof source === "string" ? this.encodeText(name, source) : source;
     const { network, contextLength } = this.#parts;
     return checkedIds(name, given, network.encoder.vocabSize, (length) =>

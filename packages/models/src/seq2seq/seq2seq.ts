@@ -234,7 +234,8 @@ export class Seq2Seq {
   }
 
   /**
-   * A text for a source. Where the options say nothing, the model's own generation config does, else it is greedy.
+   * A text for a source. Where the options say nothing, the model's own generation config does, else it is greedy. With
+   * `maxNewTokens` it may go past `contextLength` where positions have no end, as in T5: the caller asked for it.
    *
    * @throws before any work: TypeError for unknown options, RangeError for wrong values, ids outside of the vocabulary, a
    *   source longer than the context; Error for a text where the model has no tokenizer, for a generation config that

@@ -214,7 +214,7 @@ function ofSentencePieceClass(
     file,
     component,
     name ?? modelType,
-    "T5Tokenizer, LlamaTokenizer; others with their tokenizer.json, or the .model file alone",
+    "T5Tokenizer, LlamaTokenizer; others with their tokenizer.json, which transformers makes by save_pretrained",
   );
 }
 
