@@ -49,8 +49,15 @@ export class Lookup {
     else this.asMatrix();
   }
 
-  /** out[N, columns] = rows by id, which lie in 0..rows-1. Decoded exactly. */
+  /**
+   * out[N, columns] = rows by id. Decoded exactly.
+   *
+   * @throws RangeError for a row that the table does not have: what lies behind it is none of its business
+   */
   lookUp(kernels: Kernels, out: Address, ids: readonly number[]): void {
+    for (const id of ids) {
+      if (!(id >= 0 && id < this.rows)) throw new RangeError(`a table of ${this.rows} rows has no row ${id}`);
+    }
     if (this.#table === null) {
       kernels.embedding(out, this.asMatrix(), ids);
       return;
