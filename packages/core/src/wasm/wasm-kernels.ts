@@ -458,7 +458,6 @@ export class WasmKernels implements Kernels {
     return buffers;
   }
 
-  /** The kernel of a name. The module meets its memory when the first is asked for: by then its size is known. */
   /** The kernel that quantises activations for a dtype; "" for those that take them as they are. */
   #format(dtype: Dtype): string {
     return this.#formats[dtype] ?? "";
@@ -471,6 +470,7 @@ export class WasmKernels implements Kernels {
     throw new RangeError(`dtype: these kernels were made for ${known}, not for ${dtype}`);
   }
 
+  /** The kernel of a name. The module meets its memory when the first is asked for: by then its size is known. */
   #kernel(name: string): Kernel {
     this.#kernels ??= this.#instantiate();
     return this.#kernels.get(name) as Kernel;
