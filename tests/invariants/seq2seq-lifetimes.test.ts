@@ -93,8 +93,8 @@ describe("encoder-decoders", () => {
   test("holes in a batch are no sources", async () => {
     // biome-ignore lint/suspicious/noSparseArray: what a caller may do
     const sparse = [, SOURCE] as unknown as number[][];
-    await expect(model.generateBatch(sparse)).rejects.toThrow("sources[0]: expected an array of token ids");
-    await expect(model.encodeBatch(sparse)).rejects.toThrow("sources[0]: expected an array of token ids");
+    await expect(model.generateBatch(sparse)).rejects.toThrow("sources[0]: expected a text, an array of token ids");
+    await expect(model.encodeBatch(sparse)).rejects.toThrow("sources[0]: expected a text, an array of token ids");
     await expect(model.encode(SOURCE, { signal: 5 as unknown as AbortSignal })).rejects.toThrow(
       "signal: expected an AbortSignal",
     );
