@@ -100,6 +100,14 @@ describe("encoder-decoders", () => {
     );
   });
 
+  test("the last seed is one of its own, and the one after it the first", async () => {
+    const drawn = { ...GREEDY, temperature: 4 };
+    const last = await model.generate(SOURCE, { ...drawn, seed: 2 ** 53 - 1, numReturnSequences: 2 }).result();
+    const first = await model.generate(SOURCE, { ...drawn, seed: 0 }).result();
+    expect(last.sequences[0].ids).not.toEqual(first.ids);
+    expect(last.sequences[1].ids).toEqual(first.ids);
+  });
+
   test("several sequences of no tokens are several", async () => {
     const { sequences } = await model.generate(SOURCE, { seed: 1, numReturnSequences: 3, maxNewTokens: 0 }).result();
     expect(sequences).toHaveLength(3);

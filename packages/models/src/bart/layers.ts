@@ -17,7 +17,6 @@ import {
   type Product,
 } from "@qkv/core";
 import { type AttentionPass, attendToMemory, attendToPast } from "../decoder/attention";
-import { adjacentRows } from "../decoder/segments";
 import { attendWithinTexts, layerNorm, SEE_ALL } from "../encoder/block";
 import type { PackedText } from "../encoder/network";
 import { attentionCall, layerTaps, noProbs, type ProbsRoom, product } from "../layers";
@@ -210,7 +209,7 @@ export function runDecoderLayer(rows: LayerRows, layer: BartDecoderLayer, index:
 
   const input = inputOf(rows, self.norm);
   const [toQ, toK, toV] = self.qkv;
-  for (const { cache, row, first, rows: count } of adjacentRows(pass.segments)) {
+  for (const { cache, row, first, rows: count } of pass.written) {
     toQ.out = s.q + 4 * first * D;
     toK.out = cache.keyRow(index, row);
     toV.out = cache.valueRow(index, row);

@@ -6,6 +6,7 @@
  */
 
 import { type Address, type Kernels, KvCache, type LayerNorm } from "@qkv/core";
+import { attentionPass } from "../decoder/attention";
 import { CHUNK_ROWS } from "../decoder/segments";
 import { layerNorm } from "../encoder/block";
 import { NO_HEADS } from "../encoder/heads";
@@ -105,7 +106,7 @@ export function createNetwork(
       capture?.rows("embeddings", segments, s.x, D);
 
       const rows = { kernels, s, N: ids.length, form };
-      const pass = { q: s.q, attended: s.attended, segments, probs: s.probs, capture };
+      const pass = attentionPass(s, segments, capture);
       for (const [i, layer] of layers.entries()) {
         runDecoderLayer(rows, layer, i, pass);
         if (due()) yield;

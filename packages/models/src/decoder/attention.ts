@@ -3,7 +3,7 @@
 import type { Address, AttentionCall, Kernels } from "@qkv/core";
 import { captureProbs, type ProbsRoom } from "../layers";
 import type { Capture } from "../taps/capture";
-import type { Memory, Segment } from "./segments";
+import { type AdjacentRows, adjacentRows, type Memory, type Segment } from "./segments";
 
 /** Where a pass has its queries and wants its results; and what is captured of it. */
 export interface AttentionPass {
@@ -12,8 +12,19 @@ export interface AttentionPass {
   /** [N, H*K] */
   readonly attended: Address;
   readonly segments: readonly Segment[];
+  /** Where their keys and values are written. */
+  readonly written: readonly AdjacentRows[];
   readonly probs: ProbsRoom;
   readonly capture: Capture | null;
+}
+
+/** What all layers of a pass share. */
+export function attentionPass(
+  { q, attended, probs }: Pick<AttentionPass, "q" | "attended" | "probs">,
+  segments: readonly Segment[],
+  capture: Capture | null,
+): AttentionPass {
+  return { q, attended, segments, written: adjacentRows(segments), probs, capture };
 }
 
 /** attended = attention of every segment to its own past and itself, under the call's mask. */

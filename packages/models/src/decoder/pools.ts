@@ -1,6 +1,7 @@
 /** Caches and buffers that passes borrow: kept for the next, made anew only when all of them are in use. */
 
 import type { Address, Arena, KvCache } from "@qkv/core";
+import { takeSmallest } from "../pool";
 
 /** No cache is smaller: so few positions cost next to nothing, and more lengths can share one. */
 const LEAST_CAPACITY = 32;
@@ -31,11 +32,7 @@ export class CachePool {
    * @throws OutOfMemoryError if a new one does not fit; nothing is taken then
    */
   take(positions: number): KvCache {
-    let best = -1;
-    for (const [i, { capacity }] of this.#free.entries()) {
-      if (capacity >= positions && (best < 0 || capacity < this.#free[best].capacity)) best = i;
-    }
-    const cache = best >= 0 ? this.#free.splice(best, 1)[0] : this.#made(positions);
+    const cache = takeSmallest(this.#free, positions, ({ capacity }) => capacity) ?? this.#made(positions);
     cache.truncate(0);
     this.#lent.add(cache);
     return cache;
@@ -90,11 +87,8 @@ export class RoomPool {
 
   /** At least so many bytes: the least that is free. @throws OutOfMemoryError if new ones do not fit */
   take(bytes: number): Room {
-    let best = -1;
-    for (const [i, free] of this.#free.entries()) {
-      if (free.bytes >= bytes && (best < 0 || free.bytes < this.#free[best].bytes)) best = i;
-    }
-    if (best >= 0) return this.#free.splice(best, 1)[0];
+    const found = takeSmallest(this.#free, bytes, (room) => room.bytes);
+    if (found !== null) return found;
     // In powers of two, as caches are.
     const size = 2 ** Math.ceil(Math.log2(Math.max(bytes, LEAST_ROOM)));
     return { address: this.#arena.take(size, "scratch"), bytes: size };

@@ -1,5 +1,6 @@
 /** Buffers of an encoder's passes: kept for the next, made anew only when all that are large enough are in use. */
 
+import { takeSmallest } from "../pool";
 import type { EncoderNetwork } from "./network";
 
 /** Buffers for so many rows. */
@@ -20,11 +21,8 @@ export class PassBuffers {
 
   /** @throws OutOfMemoryError where new ones do not fit; nothing is taken then */
   take(rows: number): EncoderBuffers {
-    let best = -1;
-    for (const [i, free] of this.#free.entries()) {
-      if (free.rows >= rows && (best < 0 || free.rows < this.#free[best].rows)) best = i;
-    }
-    if (best >= 0) return this.#free.splice(best, 1)[0];
+    const found = takeSmallest(this.#free, rows, (buffers) => buffers.rows);
+    if (found !== null) return found;
     // In powers of two: there must not be buffers for every length that ever came.
     return this.#network.arena.attempt(() => this.#create(2 ** Math.ceil(Math.log2(rows))));
   }

@@ -116,7 +116,7 @@ class Job {
       this.search = new BeamSearch({ ...common, ...beams, numReturnSequences, scores: true, processors: create() });
     } else {
       const seeds = Array.from({ length: numReturnSequences }, (_, i) =>
-        sampling === null ? null : (sampling.seed + i) % Number.MAX_SAFE_INTEGER,
+        sampling === null ? null : (sampling.seed + i) % 2 ** 53,
       );
       const onToken = (sequence: number, id: number) => this.#onToken(sequence, id);
       this.search = new TokenSearch({ ...common, processors: create(), seeds, scores, onToken });
@@ -132,14 +132,14 @@ class Job {
 
   /** Once the search is over. */
   result(): GenerationResult {
-    const { plan, tokenizer, prompt } = { plan: this.#plan, tokenizer: this.#tokenizer, prompt: this.prompt };
+    const plan = this.#plan;
+    const { promptTokens, textPrefix } = this.prompt;
     const nothing = { ids: [], finishReason: "length" as const, score: null, tokenScores: plan.scores ? [] : null };
     const found = this.search?.found() ?? Array.from({ length: plan.numReturnSequences }, () => nothing);
     const sequences = found.map(({ ids, finishReason, score, tokenScores }, i): GeneratedSequence => {
-      const text = this.#texts.length > 0 ? this.#texts[i].whole() : textOf(tokenizer, prompt.textPrefix, ids);
+      const text = this.#texts.length > 0 ? this.#texts[i].whole() : textOf(this.#tokenizer, textPrefix, ids);
       return { text, ids, finishReason, score, tokenScores: plan.scores ? tokenScores : null };
     });
-    const { promptTokens } = prompt;
     return { ...sequences[0], sequences, promptTokens, seed: plan.sampling?.seed ?? null };
   }
 

@@ -27,9 +27,9 @@ import {
 import { ACTIVATION_NAMES } from "../config/activation";
 import { type JsonConfig, MAX_HEAD_DIM, MAX_LAYERS, MAX_WIDTH } from "../config/json-config";
 import { parseRope } from "../config/rope";
-import { attendToPast } from "../decoder/attention";
+import { type AttentionPass, attendToPast, attentionPass } from "../decoder/attention";
 import type { DecoderNetwork } from "../decoder/network";
-import { adjacentRows, CHUNK_ROWS, type Segment } from "../decoder/segments";
+import { CHUNK_ROWS, type Segment } from "../decoder/segments";
 import { attentionCall, layerTaps, noProbs, type ProbsRoom, product } from "../layers";
 import type { Capture } from "../taps/capture";
 import type { Weights } from "../weights/weights";
@@ -237,11 +237,12 @@ export class Llama implements DecoderNetwork<LlamaScratch> {
     capture?.rows("embeddings", segments, s.x, D);
     this.#angles(s, segments);
 
+    const pass = attentionPass(s, segments, capture);
     for (let i = 0; i < layers.length; i++) {
       const layer = layers[i];
       // x += attention(norm(x))
       this.#norm(s, layer.inputNorm, N);
-      this.#attention(i, layer, s, N, segments, capture);
+      this.#attention(i, layer, s, N, pass);
       k.add(s.x, s.x, s.projected, N * D);
 
       // x += mlp(norm(x))
@@ -268,19 +269,12 @@ export class Llama implements DecoderNetwork<LlamaScratch> {
   }
 
   /** projected = o(attention(rope(q), rope(k), v)), each segment over its own past. */
-  #attention(
-    index: number,
-    layer: LlamaLayer,
-    s: LlamaScratch,
-    N: number,
-    segments: readonly Segment[],
-    capture: Capture | null,
-  ): void {
+  #attention(index: number, layer: LlamaLayer, s: LlamaScratch, N: number, pass: AttentionPass): void {
     const { numAttentionHeads: H, numKeyValueHeads: G, headDim: K, hiddenSize: D, rope } = this.config;
     const k = this.#kernels;
     const R = rope.rotaryDim;
     const [toQ, toK, toV] = layer.qkv;
-    for (const { cache, row, first, rows } of adjacentRows(segments)) {
+    for (const { cache, row, first, rows } of pass.written) {
       // k and v are written where they stay
       toQ.out = s.q + 4 * first * H * K;
       toK.out = cache.keyRow(index, row);
@@ -290,7 +284,6 @@ export class Llama implements DecoderNetwork<LlamaScratch> {
       k.rope(toQ.out, s.cos + angles, s.sin + angles, rows, H, K, R, "half-split");
       k.rope(toK.out, s.cos + angles, s.sin + angles, rows, G, K, R, "half-split");
     }
-    const pass = { q: s.q, attended: s.attended, segments, probs: s.probs, capture };
     attendToPast(k, s.attention, index, layer.probsTap, pass);
     k.matmul(s.projected, s.attended, layer.o.weight, layer.o.bias, N);
   }

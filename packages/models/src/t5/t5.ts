@@ -18,8 +18,8 @@ import {
   type RmsNorm,
 } from "@qkv/core";
 import { MAX_CONTEXT } from "../config/json-config";
-import { attendToMemory, attendToPast } from "../decoder/attention";
-import { adjacentRows, CHUNK_ROWS } from "../decoder/segments";
+import { attendToMemory, attendToPast, attentionPass } from "../decoder/attention";
+import { CHUNK_ROWS } from "../decoder/segments";
 import { attendWithinTexts } from "../encoder/block";
 import { NO_HEADS } from "../encoder/heads";
 import { type EncoderNetwork, packedIds } from "../encoder/network";
@@ -287,13 +287,12 @@ export function createT5(c: T5Config, root: Weights, kernels: Kernels): Seq2SeqN
       words.decoder.lookUp(kernels, s.x, ids);
       capture?.rows("embeddings", segments, s.x, D);
 
-      const pass = { q: s.q, attended: s.attended, segments, probs: s.probs, capture };
-      const written = adjacentRows(segments);
+      const pass = attentionPass(s, segments, capture);
       for (const [i, layer] of layers.entries()) {
         // x += attention(norm(x)), to the past
         norm(kernels, s, layer.norm, N);
         const [toQ, toK, toV] = layer.qkv;
-        for (const { cache, row, first, rows } of written) {
+        for (const { cache, row, first, rows } of pass.written) {
           toQ.out = s.q + 4 * first * H * K;
           toK.out = cache.keyRow(i, row);
           toV.out = cache.valueRow(i, row);
